@@ -1,0 +1,50 @@
+# expstat: statistics of online experiments for PostgreSQL
+EXTENSION = expstat
+EXTVERSION = 0.1.0
+
+MODULE_big = expstat
+# From the ground up: a file uses only what stands above it.
+FORMULAS = stats hash bucket arms moments estimate compare goodness adjust
+SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows \
+	comparisons srm multiple assign expstat
+OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
+
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+SQL_PARTS = $(sort $(wildcard sql/*.sql))
+EXTRA_CLEAN = $(DATA_built)
+
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+
+# The same numbers on every platform: no fused multiply-add unless written.
+PG_CFLAGS = -std=gnu99 -ffp-contract=off
+ifdef WERROR
+PG_CFLAGS += -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare
+endif
+# PostgreSQL loads libraries into one name space: our calls stay ours.
+SHLIB_LINK = -Wl,-Bsymbolic -lgsl -lgslcblas -lm
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(DATA_built): $(SQL_PARTS)
+	cat $^ > $@
+
+$(OBJS): $(wildcard src/*.h)
+
+C_FILES = $(wildcard src/*.c src/*.h)
+
+.PHONY: format format-check lint
+format:
+	clang-format -i $(C_FILES)
+
+format-check:
+	clang-format --dry-run --Werror $(C_FILES)
+
+lint:
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c99 \
+		--enable=warning,performance,portability src
+	clang-tidy --quiet --warnings-as-errors='*' \
+		--checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters' \
+		src/*.c -- -std=gnu99 -I$(shell $(PG_CONFIG) --includedir-server)

@@ -1,0 +1,198 @@
+# shellcheck shell=bash
+# Sourced by the scripts beside it: expstat in a PostgreSQL server of its own.
+#
+#   private_tree              a temporary directory with a copy of PostgreSQL
+#   build_extension [ARG...]  make install into it (arguments go to make)
+#   start_server [SETTING...] initdb, start, PGHOST, PGUSER, ... exported
+#   run COMMAND [ARG...]      a command that may take long
+#
+# PostgreSQL finds its own files relative to its executable.  So a copy of three
+# programs, beside symbolic links to everything else, is a whole installation that we
+# may add an extension to: nothing is installed in the system, and no cluster of the
+# system is touched.  The server listens on a socket in the temporary directory only.
+# All of it is gone when the script ends, however it ends.
+
+set -euo pipefail
+umask 022
+unset CDPATH MAKEFLAGS MAKELEVEL
+
+# A server chosen in the caller's environment is not ours.
+for name in "${!PG@}"; do
+    [ "$name" = PG_CONFIG ] || unset "$name"
+done
+
+# shellcheck disable=SC2034 # used by the scripts that source this file
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+die() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
+# ---- which PostgreSQL ----
+
+# PG_CONFIG from the environment, else Debian's PostgreSQL 15, else its newest.
+choose_pg_config() {
+    if [ -z "${PG_CONFIG:-}" ]; then
+        PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
+        if [ ! -x "$PG_CONFIG" ]; then
+            PG_CONFIG=$(printf '%s\n' /usr/lib/postgresql/*/bin/pg_config | sort -V | tail -n 1)
+        fi
+    fi
+    export PG_CONFIG
+}
+
+# True if there is a server and what is needed to compile for it.
+have_postgresql() {
+    local bindir pgxs
+    bindir=$("$PG_CONFIG" --bindir 2>/dev/null) || return 1
+    pgxs=$("$PG_CONFIG" --pgxs 2>/dev/null) || return 1
+    [ -x "$bindir/postgres" ] && [ -x "$bindir/initdb" ] && [ -e "$pgxs" ]
+}
+
+# ---- the private tree ----
+
+tmp=
+server_user=
+child=
+
+# PostgreSQL refuses to run as root: there the server (and only the server) steps down.
+# The server user cannot read root's current directory, hence the cd.
+as_server_user() (
+    cd "$tmp"
+    if [ -n "$server_user" ]; then
+        exec setpriv --reuid="$server_user" --regid="$(id -g "$server_user")" --init-groups "$@"
+    fi
+    exec "$@"
+)
+
+cleanup() {
+    local status=$?
+    trap - EXIT
+    trap '' HUP INT TERM
+    [ -z "$child" ] || kill "$child" 2>/dev/null || true
+    if [ -n "$tmp" ]; then
+        if [ -e "$tmp/server/data/postmaster.pid" ]; then
+            as_server_user "$tmp/tree$bindir/pg_ctl" stop -s -m immediate -D "$tmp/server/data" || true
+        fi
+        rm -rf "$tmp" 2>/dev/null || { sleep 1 && rm -rf "$tmp"; } || true
+    fi
+    exit "$status"
+}
+
+# Bash heeds a signal only when the command in the foreground has ended.  So wait for
+# one in the background (which bash would start with Ctrl-C ignored).
+run() {
+    local status=0
+    env --default-signal=INT,QUIT "$@" <&0 &
+    child=$!
+    wait "$child" || status=$?
+    child=
+    return "$status"
+}
+
+private_tree() {
+    choose_pg_config
+    have_postgresql || die "no PostgreSQL server with headers at PG_CONFIG=$PG_CONFIG"
+    bindir=$("$PG_CONFIG" --bindir)
+    local pkglibdir sharedir
+    pkglibdir=$("$PG_CONFIG" --pkglibdir)
+    sharedir=$("$PG_CONFIG" --sharedir)
+
+    trap cleanup EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    tmp=$(mktemp -d "${TMPDIR:-/tmp}/expstat.XXXXXX")
+    tmp=$(cd "$tmp" && pwd -P)
+    mkdir "$tmp/server"
+    if [ "$(id -u)" = 0 ]; then
+        server_user=postgres
+        id -u "$server_user" >/dev/null 2>&1 || server_user=nobody
+        # Nobody else gets in: whoever could connect could run commands as this user.
+        chown "root:$(id -g "$server_user")" "$tmp"
+        chmod 750 "$tmp"
+        chown "$server_user" "$tmp/server"
+    fi
+    chmod 700 "$tmp/server"
+
+    local dir program
+    for dir in "$bindir" "$pkglibdir" "$sharedir"; do
+        mkdir -p "$tmp/tree$dir"
+    done
+    for program in postgres initdb pg_ctl; do
+        cp "$bindir/$program" "$tmp/tree$bindir/"
+    done
+    cp -as "$pkglibdir/." "$tmp/tree$pkglibdir/"
+    cp -as "$sharedir/." "$tmp/tree$sharedir/"
+    # An expstat of the system must neither be seen nor, through a link, overwritten.
+    find "$tmp/tree" -name 'expstat*' -prune -exec rm -rf {} +
+
+    as_server_user "$tmp/tree$bindir/postgres" --version >/dev/null ||
+        die "cannot run programs in $tmp; set TMPDIR to a directory that allows it"
+    export PATH="$bindir:$PATH"
+}
+
+# ---- build ----
+
+# A copy of the checkout, without anything built.
+copy_checkout() {
+    mkdir "$tmp/checkout"
+    tar -C "$root" --exclude=./.git -cf - . | tar -C "$tmp/checkout" --no-same-owner -xf -
+    make -s -C "$tmp/checkout" clean >/dev/null 2>&1 || true
+}
+
+# make install into the private tree, from the directory $build.  That is the checkout,
+# where make has little to do the second time (and one at a time does it), unless it is
+# somebody else's: then a copy, for we leave nothing there that its owner cannot remove.
+build_extension() {
+    local log="$tmp/build.log"
+    if [ -z "${build:-}" ]; then
+        if [ -O "$root" ] && [ -w "$root" ]; then
+            build=$root
+        else
+            copy_checkout
+            build=$tmp/checkout
+        fi
+    fi
+    (
+        [ "$build" != "$root" ] || flock 9
+        make -s -C "$build" -j "$(nproc)" "$@" all &&
+            make -s -C "$build" "$@" DESTDIR="$tmp/tree" install
+    ) 9<"$root/script/lib.sh" >"$log" 2>&1 || {
+        cat "$log" >&2
+        return 1
+    }
+}
+
+# ---- server ----
+
+start_server() {
+    local data=$tmp/server/data log=$tmp/server/log setting
+    as_server_user "$tmp/tree$bindir/initdb" -D "$data" -U postgres -A trust \
+        --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$tmp/initdb.log" 2>&1 || {
+        cat "$tmp/initdb.log" >&2
+        die "initdb failed"
+    }
+    as_server_user tee -a "$data/postgresql.conf" >/dev/null <<EOF
+listen_addresses = ''
+port = 5432
+unix_socket_directories = '$tmp/server'
+unix_socket_permissions = 0700
+cluster_name = 'expstat'
+shared_buffers = 256MB
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+log_line_prefix = '%m [%p] '
+timezone = 'UTC'
+log_timezone = 'UTC'
+$(for setting in "$@"; do printf "%s = '%s'\n" "${setting%%=*}" "${setting#*=}"; done)
+EOF
+    as_server_user "$tmp/tree$bindir/pg_ctl" start -s -w -D "$data" -l "$log" >/dev/null || {
+        cat "$log" >&2
+        die "the private server did not start"
+    }
+    export PGHOST=$tmp/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+    export EXPSTAT_SERVER_LOG=$log
+}

@@ -1,0 +1,2 @@
+\echo Use "CREATE EXTENSION expstat" to load this file. \quit
+

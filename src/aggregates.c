@@ -1,0 +1,265 @@
+/*
+ * aggregates.c
+ *		Transition, combine and final functions over moments states.
+ *
+ * None of them is strict: the state starts as NULL, and a row with a NULL
+ * metric or variant leaves it as it is.  Aggregates over the same arguments
+ * share one transition function, so that PostgreSQL computes the state once
+ * for welch_t(y, v) and moments_agg(y, v) in one SELECT.
+ */
+#include "aggregates.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+
+PG_FUNCTION_INFO_V1(moments_accum);
+PG_FUNCTION_INFO_V1(moments_accum_pair);
+PG_FUNCTION_INFO_V1(moments_accum_array);
+PG_FUNCTION_INFO_V1(moments_accum_control);
+PG_FUNCTION_INFO_V1(moments_accum_boolean);
+PG_FUNCTION_INFO_V1(moments_accum_boolean_control);
+PG_FUNCTION_INFO_V1(moments_combine);
+PG_FUNCTION_INFO_V1(moments_final);
+
+/*
+ * The first argument as a state that may be modified: in place inside an
+ * aggregate, where it is ours (PostgreSQL copies what we return, as it is,
+ * into the aggregate's own memory), else a copy.
+ */
+static Moments *
+modifiable_state(FunctionCallInfo fcinfo)
+{
+	struct varlena *state = (struct varlena *) PG_GETARG_POINTER(0);
+	Moments		   *m;
+
+	if (AggCheckCallContext(fcinfo, NULL) != 0 && VARATT_IS_4B_U(state))
+		return (Moments *) state;
+
+	m = (Moments *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
+	moments_check_version(m);
+	return m;
+}
+
+static void
+check_state(const Moments *m, int metrics, MomentsConstant kind, const void *constant, Size size)
+{
+	if (m->metrics != metrics)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a row has %d metrics where earlier rows have %d", metrics, m->metrics),
+				 errhint("The array of metrics must have the same length in every row.")));
+
+	if (!moments_has_constant(m, kind, constant, size))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the %s argument changes from row to row",
+						Max(m->constantkind, kind) == MOMENTS_WEIGHTS ? "weights" : "control"),
+				 errhint("It must be the same constant in every row of a group.")));
+}
+
+/* The state of an aggregate, created with its first row. */
+Moments *
+aggregate_state(FunctionCallInfo fcinfo, int metrics, MomentsConstant kind, const void *constant,
+				Size size)
+{
+	Moments *m;
+
+	if (PG_ARGISNULL(0))
+		return moments_create(metrics, kind, constant, size);
+
+	m = modifiable_state(fcinfo);
+	check_state(m, metrics, kind, constant, size);
+	return m;
+}
+
+/* Add one row; the state may move. */
+Moments *
+aggregate_row(Moments *m, const text *variant, const double *values)
+{
+	const char *label = VARDATA_ANY(variant);
+	int			len = VARSIZE_ANY_EXHDR(variant);
+	int			position = moments_find(m, label, len);
+	Arm		   *arm;
+
+	if (position >= 0)
+		arm = moments_arm(m, position);
+	else
+		m = moments_add_arm(m, label, len, &arm);
+	moments_add_row(m, arm, values);
+	return m;
+}
+
+/* Refuse NaN and infinity; the position in an array is 1-based, 0 for none. */
+void
+check_metric(double value, const char *name, int position)
+{
+	const char *found;
+
+	if (likely(isfinite(value)))
+		return;
+
+	found = isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 position > 0 ? errmsg("metric %s[%d] is %s", name, position, found)
+						  : errmsg("metric %s is %s", name, found),
+			 errhint("A metric must be a finite number. Repair such rows, or leave them out with "
+					 "FILTER (WHERE ...) knowing that this changes who is compared.")));
+}
+
+/* Leave the state as it is, for a row that is skipped. */
+#define RETURN_STATE_UNCHANGED()             \
+	do                                       \
+	{                                        \
+		if (PG_ARGISNULL(0))                 \
+			PG_RETURN_NULL();                \
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0)); \
+	} while (0)
+
+/* (state, y, variant) */
+Datum
+moments_accum(PG_FUNCTION_ARGS)
+{
+	double	 y;
+	Moments *m;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		RETURN_STATE_UNCHANGED();
+
+	y = PG_GETARG_FLOAT8(1);
+	check_metric(y, "y", 0);
+	m = aggregate_state(fcinfo, 1, MOMENTS_NO_CONSTANT, NULL, 0);
+	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), &y));
+}
+
+/* (state, y, x, variant) */
+Datum
+moments_accum_pair(PG_FUNCTION_ARGS)
+{
+	double	 values[2];
+	Moments *m;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		RETURN_STATE_UNCHANGED();
+
+	values[0] = PG_GETARG_FLOAT8(1);
+	values[1] = PG_GETARG_FLOAT8(2);
+	check_metric(values[0], "y", 0);
+	check_metric(values[1], "x", 0);
+	m = aggregate_state(fcinfo, 2, MOMENTS_NO_CONSTANT, NULL, 0);
+	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(3), values));
+}
+
+/* (state, ys, variant) */
+Datum
+moments_accum_array(PG_FUNCTION_ARGS)
+{
+	ArrayType	 *array;
+	const double *ys;
+	int			  k;
+	Moments		 *m;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		RETURN_STATE_UNCHANGED();
+
+	array = PG_GETARG_ARRAYTYPE_P(1);
+	k = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (ARR_NDIM(array) != 1 || k > MOMENTS_METRICS_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metrics must be a one-dimensional array of 1 to %d elements, not %d in %d "
+						"dimensions",
+						MOMENTS_METRICS_MAX, k, ARR_NDIM(array)),
+				 errhint("Split a larger set of metrics over several calls.")));
+	if (array_contains_nulls(array))
+		RETURN_STATE_UNCHANGED();
+
+	ys = (const double *) ARR_DATA_PTR(array);
+	for (int i = 0; i < k; i++)
+		check_metric(ys[i], "ys", i + 1);
+	m = aggregate_state(fcinfo, k, MOMENTS_NO_CONSTANT, NULL, 0);
+	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), ys));
+}
+
+/* The state of an aggregate of one metric whose argument `number` is the control. */
+static Moments *
+state_with_control(FunctionCallInfo fcinfo, int number)
+{
+	text *control;
+
+	if (PG_ARGISNULL(number))
+		return aggregate_state(fcinfo, 1, MOMENTS_NO_CONSTANT, NULL, 0);
+
+	control = PG_GETARG_TEXT_PP(number);
+	arm_label_check(VARDATA_ANY(control), VARSIZE_ANY_EXHDR(control));
+	return aggregate_state(fcinfo, 1, MOMENTS_CONTROL, VARDATA_ANY(control),
+						   VARSIZE_ANY_EXHDR(control));
+}
+
+/* (state, y, variant, control) */
+Datum
+moments_accum_control(PG_FUNCTION_ARGS)
+{
+	double y;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		RETURN_STATE_UNCHANGED();
+
+	y = PG_GETARG_FLOAT8(1);
+	check_metric(y, "y", 0);
+	PG_RETURN_POINTER(aggregate_row(state_with_control(fcinfo, 3), PG_GETARG_TEXT_PP(2), &y));
+}
+
+/* (state, success, variant) */
+Datum
+moments_accum_boolean(PG_FUNCTION_ARGS)
+{
+	double	 y;
+	Moments *m;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		RETURN_STATE_UNCHANGED();
+
+	y = PG_GETARG_BOOL(1) ? 1.0 : 0.0;
+	m = aggregate_state(fcinfo, 1, MOMENTS_NO_CONSTANT, NULL, 0);
+	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), &y));
+}
+
+/* (state, success, variant, control) */
+Datum
+moments_accum_boolean_control(PG_FUNCTION_ARGS)
+{
+	double y;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		RETURN_STATE_UNCHANGED();
+
+	y = PG_GETARG_BOOL(1) ? 1.0 : 0.0;
+	PG_RETURN_POINTER(aggregate_row(state_with_control(fcinfo, 3), PG_GETARG_TEXT_PP(2), &y));
+}
+
+/*
+ * (state, state): the combine function of all aggregates, and the transition
+ * function of moments_agg(moments).
+ */
+Datum
+moments_combine(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(1))
+		RETURN_STATE_UNCHANGED();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_POINTER(PG_GETARG_MOMENTS(1));
+
+	PG_RETURN_POINTER(moments_merge(modifiable_state(fcinfo), PG_GETARG_MOMENTS(1)));
+}
+
+/* (state): what the aggregates hand out never aliases the live state. */
+Datum
+moments_final(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(moments_finish(PG_GETARG_MOMENTS(0)));
+}

@@ -1,0 +1,94 @@
+/*
+ * arguments.c
+ *		Checking the arguments of SQL functions, with errors alike everywhere.
+ */
+#include "arguments.h"
+
+#include <math.h>
+
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+/* Refuse NULL for an argument of a function that is not strict. */
+void
+require_argument(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	if (PG_ARGISNULL(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
+}
+
+/* "'a', 'b' and 'c'" */
+static char *
+quoted_list(const char *const *choices, int count)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&list, "%s'%s'", i == 0 ? "" : i < count - 1 ? ", " : " and ", choices[i]);
+	return list.data;
+}
+
+/* Position of a value in a list of accepted names. */
+int
+choice_named(const text *value, const char *what, const char *const *choices, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (strlen(choices[i]) == VARSIZE_ANY_EXHDR(value) &&
+			memcmp(choices[i], VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)) == 0)
+			return i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown %s \"%s\"", what, text_to_cstring(value)),
+			 errhint("Accepted: %s.", quoted_list(choices, count))));
+}
+
+/*
+ * The elements of a one-dimensional array of a fixed-length type, of which
+ * there must be from 1 to `most` (0: any number), none NULL.
+ */
+void *
+array_elements(ArrayType *array, const char *name, int most, int *count)
+{
+	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (ARR_NDIM(array) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a one-dimensional array with at least one element", name)));
+	if (most > 0 && *count > most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have at most %d elements, not %d", name, most, *count)));
+	if (array_contains_nulls(array))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not contain nulls", name)));
+	return ARR_DATA_PTR(array);
+}
+
+/* A share of traffic; the label says whose. */
+void
+check_weight(double weight, const char *label, int len)
+{
+	if (isfinite(weight) && weight > 0.0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("weight of \"%.*s\" must be a positive number, not %g", len, label, weight),
+			 errhint("Weights are shares of the traffic; they need not sum to 1. Leave out a "
+					 "variant that gets no traffic.")));
+}
+
+/* Descriptor of the composite type that the function returns. */
+TupleDesc
+row_descriptor(FunctionCallInfo fcinfo)
+{
+	TupleDesc descriptor;
+
+	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type of function %u is not a row type", fcinfo->flinfo->fn_oid);
+	return BlessTupleDesc(descriptor);
+}

@@ -1,0 +1,58 @@
+/*
+ * estimate.c
+ *		The estimators: g and its gradient.
+ */
+#include "estimate.h"
+
+#include <math.h>
+
+static const Estimate undefined_estimate = {0, NAN, 0.0, NAN};
+
+/*
+ * The estimate g(mean) of an arm, given its value at the rounded means and its
+ * gradient there.  By the delta method (Deng, Knoblich and Lu 2018, "Applying
+ * the Delta Method in Metric Analytics", eq. 2) its variance per unit is
+ *
+ *		g' S g,		S = C / (n - 1) the sample covariance matrix,
+ *
+ * and what rounding the means lost moves the value by g' mean_low.
+ */
+Estimate
+estimate_at(const Moments *m, const Arm *arm, double value, const double *gradient)
+{
+	Estimate estimate = {arm->n, value, 0.0, NAN};
+
+	for (int i = 0; i < m->metrics; i++)
+		estimate.low += gradient[i] * moments_mean_low(m, arm)[i];
+	if (arm->n > 1)
+		estimate.variance = moments_quadratic_form(m, arm, gradient) / (double) (arm->n - 1);
+	return estimate;
+}
+
+/* The mean of one metric (0-based): g = mean_i.  No arm: nothing is defined. */
+Estimate
+estimate_mean(const Moments *m, const Arm *arm, int metric)
+{
+	double gradient[MOMENTS_METRICS_MAX] = {0};
+
+	if (arm == NULL)
+		return undefined_estimate;
+
+	gradient[metric] = 1.0;
+	return estimate_at(m, arm, moments_mean(m, arm)[metric], gradient);
+}
+
+/*
+ * Can the metric's values all have been 0 or 1?  Then the sum of squares
+ * equals the sum, so that C = n p (1 - p).
+ */
+bool
+is_binary_metric(const Moments *m, const Arm *arm, int metric)
+{
+	double n = (double) arm->n;
+	double p = moments_mean(m, arm)[metric];
+	double expected = n * p * (1.0 - p);
+	double found = moments_comoments(m, arm)[packed_index(metric, metric)];
+
+	return p >= 0.0 && p <= 1.0 && fabs(found - expected) <= 1e-9 * n;
+}

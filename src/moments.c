@@ -1,0 +1,446 @@
+/*
+ * moments.c
+ *		Building, merging and transforming moments states.
+ */
+#include "moments.h"
+
+#include <math.h>
+
+static Size
+moments_size(uint32 constantsize, const ArmTable *arms)
+{
+	return MOMENTS_HEADER_SIZE + TYPEALIGN(8, constantsize) + arms->capacity * arm_size(arms);
+}
+
+/* An empty state with room for the arms and labels that `arms` says. */
+static Moments *
+moments_allocate(int metrics, MomentsConstant kind, const void *constant, Size constantsize,
+				 int capacity, int labelroom)
+{
+	ArmTable arms = {0};
+	Moments *m;
+	Size	 size;
+
+	arms.capacity = capacity;
+	arms.labelroom = labelroom;
+	arms.numbers = 2 * metrics + packed_size(metrics);
+
+	size = moments_size(constantsize, &arms);
+	m = palloc0(size);
+	SET_VARSIZE(m, size);
+	m->version = MOMENTS_VERSION;
+	m->constantkind = kind;
+	m->constantsize = constantsize;
+	m->metrics = metrics;
+	m->arms = arms;
+	if (constantsize > 0)
+		memcpy(m->data, constant, constantsize);
+	return m;
+}
+
+/* A state without arms, with room for the two that most experiments have. */
+Moments *
+moments_create(int metrics, MomentsConstant kind, const void *constant, Size size)
+{
+	return moments_allocate(metrics, kind, constant, size, 2, ARM_LABEL_ROOM_MIN);
+}
+
+/* Append an arm; the caller goes through the arms in their order. */
+static Arm *
+moments_append(Moments *m, const Arm *like)
+{
+	Arm *arm = moments_arm(m, m->arms.count++);
+
+	arm->n = like->n;
+	arm->labellen = like->labellen;
+	memcpy(arm->label, like->label, like->labellen);
+	return arm;
+}
+
+static void
+moments_append_copy(Moments *to, const Moments *from, const Arm *arm)
+{
+	memcpy(moments_mean(to, moments_append(to, arm)), moments_mean(from, arm),
+		   from->arms.numbers * sizeof(double));
+}
+
+/* Copy all arms into an empty state that has room for them. */
+static void
+moments_copy_arms(Moments *to, const Moments *from)
+{
+	for (int i = 0; i < from->arms.count; i++)
+		moments_append_copy(to, from, moments_arm(from, i));
+}
+
+/* A copy with more room. */
+static Moments *
+moments_grow(const Moments *m, int capacity, int labelroom)
+{
+	Moments *copy = moments_allocate(m->metrics, m->constantkind, m->data, m->constantsize,
+									 capacity, labelroom);
+
+	moments_copy_arms(copy, m);
+	return copy;
+}
+
+/*
+ * Add an arm that is not there yet, and return the state: the same one, or a
+ * larger copy in the current memory context.  The old one is never freed: it
+ * may be the live state of an aggregate, which the executor frees itself.
+ */
+Moments *
+moments_add_arm(Moments *m, const char *label, int len, Arm **arm)
+{
+	arm_label_check(label, len);
+	if (m->arms.count >= ARMS_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("more than %d variants", ARMS_MAX),
+				 errdetail("The next one is \"%.*s\".", len, label),
+				 errhint("The variant argument is the arm of the experiment, such as 'control'; a "
+						 "unit id may have been passed in its place.")));
+
+	if (m->arms.count == m->arms.capacity || len > m->arms.labelroom)
+	{
+		int capacity = m->arms.capacity;
+
+		if (m->arms.count == capacity)
+			capacity = Min(Max(2 * capacity, 2), ARMS_MAX);
+		m = moments_grow(m, capacity, Max(m->arms.labelroom, arm_label_room(len)));
+	}
+	*arm = arms_insert(&m->arms, moments_records(m), label, len);
+	return m;
+}
+
+/*
+ * Store the pair (mean, mean_low) normalised: the exact sum as a rounded value
+ * and the rounding error (Knuth 1969, vol. 2, 4.2.2, theorem B, "TwoSum").
+ */
+void
+moments_set_mean(const Moments *m, Arm *arm, int metric, double mean, double mean_low)
+{
+	double sum = mean + mean_low;
+	double part = sum - mean;
+
+	moments_mean(m, arm)[metric] = sum;
+	moments_mean_low(m, arm)[metric] = (mean - (sum - part)) + (mean_low - part);
+}
+
+/*
+ * Add one unit to an arm.
+ *
+ * With d = x - mean before the update (Welford 1962; for products Bennett et
+ * al. 2009, eq. 3.3):
+ *
+ *		mean'  = mean + d / n
+ *		C'_ij  = C_ij + d_i d_j (n - 1) / n
+ *
+ * Every term added to a variance is positive and of the size of the data's
+ * own spread, so nothing cancels; differences are taken from the arm's first
+ * row, so a large common offset costs no digits either.
+ */
+void
+moments_add_row(const Moments *m, Arm *arm, const double *values)
+{
+	int		k = m->metrics;
+	double *mean = moments_mean(m, arm);
+	double *mean_low = moments_mean_low(m, arm);
+	double *comoments = moments_comoments(m, arm);
+	double	delta[MOMENTS_METRICS_MAX];
+	double	n = (double) ++arm->n;
+	double	shrink = (n - 1.0) / n;
+
+	if (arm->n == 1)
+	{
+		memcpy(mean, values, k * sizeof(double));
+		return;
+	}
+
+	for (int i = 0; i < k; i++)
+	{
+		delta[i] = (values[i] - mean[i]) - mean_low[i];
+		mean_low[i] += delta[i] / n;
+	}
+
+	for (int i = 0; i < k; i++)
+	{
+		double scaled = delta[i] * shrink;
+
+		for (int j = 0; j <= i; j++)
+			comoments[j] += scaled * delta[j];
+		comoments += i + 1;
+	}
+}
+
+/*
+ * Merge the arm `from` into `into`, both of the same metrics.
+ *
+ * With d = mean_b - mean_a (Chan, Golub and LeVeque 1979, eq. 2.1):
+ *
+ *		mean  = mean_a + d n_b / n
+ *		C_ij  = C_ij,a + C_ij,b + d_i d_j n_a n_b / n
+ */
+static void
+moments_merge_arm(const Moments *m, Arm *into, const Moments *other, const Arm *from)
+{
+	int			  k = m->metrics;
+	double		 *comoments = moments_comoments(m, into);
+	const double *other_comoments = moments_comoments(other, from);
+	double		  delta[MOMENTS_METRICS_MAX];
+	double		  share = (double) from->n / ((double) into->n + (double) from->n);
+	double		  factor = (double) into->n * share;
+
+	for (int i = 0; i < k; i++)
+	{
+		double mean = moments_mean(m, into)[i];
+		double mean_low = moments_mean_low(m, into)[i];
+
+		delta[i] =
+			(moments_mean(other, from)[i] - mean) + (moments_mean_low(other, from)[i] - mean_low);
+		moments_set_mean(m, into, i, mean, mean_low + delta[i] * share);
+	}
+
+	for (int i = 0; i < k; i++)
+	{
+		for (int j = 0; j <= i; j++)
+		{
+			*comoments += *other_comoments++ + factor * delta[i] * delta[j];
+			comoments++;
+		}
+	}
+	into->n += from->n;
+}
+
+static void
+check_can_merge(const Moments *a, const Moments *b)
+{
+	if (a->metrics != b->metrics)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("moments of %d metrics and moments of %d metrics cannot be merged",
+						a->metrics, b->metrics),
+				 errhint("Merge states of the same metrics; moments_select() picks metrics out of "
+						 "a larger state.")));
+
+	if (!moments_has_constant(b, a->constantkind, a->data, a->constantsize))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("states with different %s arguments cannot be merged",
+						Max(a->constantkind, b->constantkind) == MOMENTS_WEIGHTS ? "weights"
+																				 : "control"),
+				 errhint("The argument must be the same constant in every row of a group.")));
+}
+
+/*
+ * Merge `from` into `into`, in place where there is room, and return the
+ * state.  The units of the two must be disjoint.
+ */
+Moments *
+moments_merge(Moments *into, const Moments *from)
+{
+	check_can_merge(into, from);
+
+	for (int i = 0; i < from->arms.count; i++)
+	{
+		const Arm *arm = moments_arm(from, i);
+		int		   position = moments_find(into, arm->label, arm->labellen);
+		Arm		  *own;
+
+		if (position >= 0)
+		{
+			moments_merge_arm(into, moments_arm(into, position), from, arm);
+			continue;
+		}
+		into = moments_add_arm(into, arm->label, arm->labellen, &own);
+		own->n = arm->n;
+		memcpy(moments_mean(into, own), moments_mean(from, arm),
+			   from->arms.numbers * sizeof(double));
+	}
+	return into;
+}
+
+static void
+check_no_overflow(const Moments *m, const Arm *arm)
+{
+	const double *numbers = moments_mean(m, arm);
+
+	for (int i = 0; i < m->arms.numbers; i++)
+	{
+		if (!isfinite(numbers[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("the moments of variant \"%.*s\" are out of range for double precision",
+							arm->labellen, arm->label),
+					 errhint("The squares of the metric's deviations overflow; express the metric "
+							 "in a larger unit.")));
+	}
+}
+
+/*
+ * The finished form of a state: a copy that shares nothing with it, as small
+ * as can be, without the constant argument, its means normalised, its numbers
+ * known to be finite.
+ */
+Moments *
+moments_finish(const Moments *m)
+{
+	int		 labelroom = ARM_LABEL_ROOM_MIN;
+	Moments *copy;
+
+	for (int i = 0; i < m->arms.count; i++)
+		labelroom = Max(labelroom, arm_label_room(moments_arm(m, i)->labellen));
+
+	copy = moments_allocate(m->metrics, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count, labelroom);
+	moments_copy_arms(copy, m);
+	for (int i = 0; i < copy->arms.count; i++)
+	{
+		Arm *arm = moments_arm(copy, i);
+
+		for (int j = 0; j < copy->metrics; j++)
+			moments_set_mean(copy, arm, j, moments_mean(copy, arm)[j],
+							 moments_mean_low(copy, arm)[j]);
+		check_no_overflow(copy, arm);
+	}
+	return copy;
+}
+
+/* The state of the metrics at the given positions (0-based). */
+Moments *
+moments_select_metrics(const Moments *m, const int *metrics, int count)
+{
+	Moments *result =
+		moments_allocate(count, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count, m->arms.labelroom);
+
+	for (int a = 0; a < m->arms.count; a++)
+	{
+		const Arm *from = moments_arm(m, a);
+		Arm		  *to = moments_append(result, from);
+
+		for (int i = 0; i < count; i++)
+		{
+			moments_mean(result, to)[i] = moments_mean(m, from)[metrics[i]];
+			moments_mean_low(result, to)[i] = moments_mean_low(m, from)[metrics[i]];
+			for (int j = 0; j <= i; j++)
+				moments_comoments(result, to)[packed_index(i, j)] =
+					moments_comoments(m, from)[packed_index(metrics[i], metrics[j])];
+		}
+	}
+	return result;
+}
+
+/* The state of the arms marked in keep[]. */
+Moments *
+moments_keep_arms(const Moments *m, const bool *keep)
+{
+	Moments *result = moments_allocate(m->metrics, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count,
+									   m->arms.labelroom);
+
+	for (int i = 0; i < m->arms.count; i++)
+	{
+		if (keep[i])
+			moments_append_copy(result, m, moments_arm(m, i));
+	}
+	return result;
+}
+
+/*
+ * sum w_i (mean_i + mean_low_i) as a pair, with the rounding errors of the
+ * products and sums kept (Ogita, Rump and Oishi 2005, algorithm 5.3, "Dot2").
+ */
+static void
+set_projected_mean(const Moments *m, const Arm *from, const double *weights, const Moments *result,
+				   Arm *to)
+{
+	double sum = 0.0;
+	double low = 0.0;
+
+	for (int i = 0; i < m->metrics; i++)
+	{
+		double mean = moments_mean(m, from)[i];
+		double product = weights[i] * mean;
+		double next = sum + product;
+		double part = next - sum;
+
+		low += fma(weights[i], mean, -product);
+		low += (sum - (next - part)) + (product - part);
+		low += weights[i] * moments_mean_low(m, from)[i];
+		sum = next;
+	}
+	moments_set_mean(result, to, 0, sum, low);
+}
+
+/*
+ * w' C w, the sum of squared deviations of the linear combination w; rounding
+ * must not make it negative (a NaN, from an overflow, stays one).
+ */
+double
+moments_quadratic_form(const Moments *m, const Arm *arm, const double *weights)
+{
+	const double *comoments = moments_comoments(m, arm);
+	double		  sum = 0.0;
+
+	for (int i = 0; i < m->metrics; i++)
+	{
+		for (int j = 0; j < i; j++)
+			sum += 2.0 * weights[i] * weights[j] * *comoments++;
+		sum += weights[i] * weights[i] * *comoments++;
+	}
+	return sum < 0.0 ? 0.0 : sum;
+}
+
+/* The state of one metric, the linear combination sum w_i y_i of each unit's. */
+Moments *
+moments_project_metrics(const Moments *m, const double *weights)
+{
+	Moments *result =
+		moments_allocate(1, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count, m->arms.labelroom);
+
+	for (int a = 0; a < m->arms.count; a++)
+	{
+		const Arm *from = moments_arm(m, a);
+		Arm		  *to = moments_append(result, from);
+
+		set_projected_mean(m, from, weights, result, to);
+		moments_comoments(result, to)[0] = moments_quadratic_form(m, from, weights);
+		check_no_overflow(result, to);
+	}
+	return result;
+}
+
+/* Refuse a stored state written by a version of expstat that this one cannot read. */
+void
+moments_check_version(const Moments *m)
+{
+	if (VARSIZE(m) < MOMENTS_HEADER_SIZE || m->version != MOMENTS_VERSION)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg(
+				 "moments value has format version %d, which this version of expstat cannot read",
+				 VARSIZE(m) < MOMENTS_HEADER_SIZE ? 0 : m->version),
+			 errhint(
+				 "Upgrade expstat with ALTER EXTENSION expstat UPDATE and restart the session.")));
+}
+
+/* The same metrics, constant, arms and numbers; room left over does not count. */
+bool
+moments_equal(const Moments *a, const Moments *b)
+{
+	if (a->metrics != b->metrics || a->arms.count != b->arms.count ||
+		!moments_has_constant(b, a->constantkind, a->data, a->constantsize))
+		return false;
+
+	for (int i = 0; i < a->arms.count; i++)
+	{
+		const Arm *x = moments_arm(a, i);
+		const Arm *y = moments_arm(b, i);
+
+		if (x->n != y->n || arm_label_compare(x->label, x->labellen, y->label, y->labellen) != 0)
+			return false;
+		for (int j = 0; j < a->arms.numbers; j++)
+		{
+			if (moments_mean(a, x)[j] != moments_mean(b, y)[j])
+				return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,157 @@
+/*
+ * moments_functions.c
+ *		Looking at a state and taking parts of it.
+ */
+#include "moments_fmgr.h"
+
+#include <math.h>
+
+#include "arguments.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(moments_project);
+PG_FUNCTION_INFO_V1(moments_select);
+PG_FUNCTION_INFO_V1(moments_filter);
+PG_FUNCTION_INFO_V1(moments_summary);
+PG_FUNCTION_INFO_V1(moments_covariance);
+
+/* moments_project(m moments, weights float8[]) */
+Datum
+moments_project(PG_FUNCTION_ARGS)
+{
+	Moments *m = PG_GETARG_MOMENTS(0);
+	int		 count;
+	double	*weights =
+		array_elements(PG_GETARG_ARRAYTYPE_P(1), "weights", MOMENTS_METRICS_MAX, &count);
+
+	if (count != m->metrics)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("weights has %d elements, but the state has %d metrics", count, m->metrics),
+				 errhint("Give one weight per metric, 0 for those that do not count.")));
+	for (int i = 0; i < count; i++)
+	{
+		if (!isfinite(weights[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("weights[%d] must be a finite number, not %g", i + 1, weights[i])));
+	}
+	PG_RETURN_POINTER(moments_project_metrics(m, weights));
+}
+
+/* moments_select(m moments, dims int[]): metrics by 1-based position */
+Datum
+moments_select(PG_FUNCTION_ARGS)
+{
+	Moments *m = PG_GETARG_MOMENTS(0);
+	int		 count;
+	int32	*dims = array_elements(PG_GETARG_ARRAYTYPE_P(1), "dims", MOMENTS_METRICS_MAX, &count);
+	int		 metrics[MOMENTS_METRICS_MAX];
+
+	for (int i = 0; i < count; i++)
+	{
+		if (dims[i] < 1 || dims[i] > m->metrics)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metric %d does not exist: the state has %d", dims[i], m->metrics),
+				 errhint("Metrics are numbered from 1, in the order they were aggregated in.")));
+		metrics[i] = dims[i] - 1;
+	}
+	PG_RETURN_POINTER(moments_select_metrics(m, metrics, count));
+}
+
+/* moments_filter(m moments, variants text[]); a label that does not occur is no error */
+Datum
+moments_filter(PG_FUNCTION_ARGS)
+{
+	Moments	  *m = PG_GETARG_MOMENTS(0);
+	ArrayType *variants = PG_GETARG_ARRAYTYPE_P(1);
+	Datum	  *labels;
+	bool	  *nulls;
+	int		   count;
+	bool	   keep[ARMS_MAX] = {0};
+
+	deconstruct_array(variants, TEXTOID, -1, false, TYPALIGN_INT, &labels, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		text *label;
+		int	  position;
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("variants must not contain nulls")));
+		label = DatumGetTextPP(labels[i]);
+		position = moments_find(m, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
+		if (position >= 0)
+			keep[position] = true;
+	}
+	PG_RETURN_POINTER(moments_keep_arms(m, keep));
+}
+
+/* Sample variance or covariance, NaN for a single unit. */
+static double
+sample_covariance(const Moments *m, const Arm *arm, int i, int j)
+{
+	if (arm->n < 2)
+		return NAN;
+	return moments_comoments(m, arm)[packed_index(i, j)] / (double) (arm->n - 1);
+}
+
+/* moments_summary(m moments): a row per variant and metric */
+Datum
+moments_summary(PG_FUNCTION_ARGS)
+{
+	Moments		  *m = PG_GETARG_MOMENTS(0);
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int a = 0; a < m->arms.count; a++)
+	{
+		const Arm *arm = moments_arm(m, a);
+		Datum	   label = PointerGetDatum(cstring_to_text_with_len(arm->label, arm->labellen));
+
+		for (int i = 0; i < m->metrics; i++)
+		{
+			double variance = sample_covariance(m, arm, i, i);
+			bool   nulls[5] = {false, false, false, false, isnan(variance)};
+			Datum  values[5];
+
+			values[0] = label;
+			values[1] = Int64GetDatum(arm->n);
+			values[2] = Int32GetDatum(i + 1);
+			values[3] = Float8GetDatum(moments_mean(m, arm)[i]);
+			values[4] = Float8GetDatum(variance);
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}
+
+/* moments_covariance(m moments, variant text): the sample covariance matrix */
+Datum
+moments_covariance(PG_FUNCTION_ARGS)
+{
+	Moments *m = PG_GETARG_MOMENTS(0);
+	text	*variant = PG_GETARG_TEXT_PP(1);
+	int		 position = moments_find(m, VARDATA_ANY(variant), VARSIZE_ANY_EXHDR(variant));
+	int		 k = m->metrics;
+	int		 dims[2] = {k, k};
+	int		 bounds[2] = {1, 1};
+	Datum	*elements;
+
+	if (position < 0 || moments_arm(m, position)->n < 2)
+		PG_RETURN_NULL();
+
+	elements = palloc(k * k * sizeof(Datum));
+	for (int i = 0; i < k; i++)
+	{
+		for (int j = 0; j < k; j++)
+			elements[i * k + j] =
+				Float8GetDatum(sample_covariance(m, moments_arm(m, position), i, j));
+	}
+	PG_RETURN_ARRAYTYPE_P(construct_md_array(elements, NULL, 2, dims, bounds, FLOAT8OID,
+											 sizeof(double), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}

@@ -1,0 +1,505 @@
+/*
+ * moments_io.c
+ *		The SQL type moments: text, binary, jsonb, equality.
+ *
+ * Both readers treat their input as hostile: every length, count and number
+ * is checked, and nothing is allocated on the word of a count alone.
+ */
+#include "moments_fmgr.h"
+
+#include <math.h>
+
+#include "common/hashfn.h"
+#include "common/shortest_dec.h"
+#include "libpq/pqformat.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+PG_FUNCTION_INFO_V1(moments_in);
+PG_FUNCTION_INFO_V1(moments_out);
+PG_FUNCTION_INFO_V1(moments_recv);
+PG_FUNCTION_INFO_V1(moments_send);
+PG_FUNCTION_INFO_V1(moments_to_jsonb);
+PG_FUNCTION_INFO_V1(moments_eq);
+PG_FUNCTION_INFO_V1(moments_ne);
+PG_FUNCTION_INFO_V1(moments_hash);
+
+/*
+ * What both readers check of an arm that they have filled in: a state that
+ * breaks these rules could not have come from rows.
+ */
+static void
+check_arm(const Moments *m, Arm *arm, int errorcode)
+{
+	const double *comoments = moments_comoments(m, arm);
+
+	for (int i = 0; i < m->metrics; i++)
+		moments_set_mean(m, arm, i, moments_mean(m, arm)[i] + 0.0,
+						 moments_mean_low(m, arm)[i] + 0.0);
+
+	for (int i = 0; i < m->arms.numbers; i++)
+	{
+		if (!isfinite(moments_mean(m, arm)[i]))
+			ereport(ERROR,
+					(errcode(errorcode),
+					 errmsg("invalid moments: variant \"%.*s\" has a number that is not finite",
+							arm->labellen, arm->label)));
+	}
+	if (arm->n < 1)
+		ereport(ERROR,
+				(errcode(errorcode),
+				 errmsg("invalid moments: variant \"%.*s\" has n = " INT64_FORMAT, arm->labellen,
+						arm->label, arm->n),
+				 errhint("A variant has at least one unit.")));
+	for (int i = 0; i < m->metrics; i++)
+	{
+		double squares = comoments[packed_index(i, i)];
+
+		if (squares < 0.0 || (arm->n == 1 && squares != 0.0))
+			ereport(ERROR,
+					(errcode(errorcode),
+					 errmsg("invalid moments: variant \"%.*s\" has a sum of squares of %g for "
+							"metric %d with n = " INT64_FORMAT,
+							arm->labellen, arm->label, squares, i + 1, arm->n)));
+	}
+}
+
+static void
+check_metrics(int64 metrics, int errorcode)
+{
+	if (metrics < 0 || metrics > MOMENTS_METRICS_MAX)
+		ereport(ERROR,
+				(errcode(errorcode), errmsg("invalid moments: " INT64_FORMAT " metrics", metrics),
+				 errhint("A state has up to %d metrics.", MOMENTS_METRICS_MAX)));
+}
+
+static void
+check_version(int64 version, int errorcode)
+{
+	if (version != MOMENTS_VERSION)
+		ereport(ERROR,
+				(errcode(errorcode),
+				 errmsg("invalid moments: unknown format version " INT64_FORMAT, version),
+				 errhint("This version of expstat reads version %d.", MOMENTS_VERSION)));
+}
+
+/* Add an arm that a reader found; a second one of the same label is an error. */
+static Moments *
+add_read_arm(Moments *m, const char *label, int len, Arm **arm, int errorcode)
+{
+	if (moments_find(m, label, len) >= 0)
+		ereport(ERROR,
+				(errcode(errorcode),
+				 errmsg("invalid moments: variant \"%.*s\" occurs twice", Min(len, ARM_LABEL_MAX),
+						label)));
+	return moments_add_arm(m, label, len, arm);
+}
+
+/* ---- text ---- */
+
+static void
+malformed(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("malformed moments: %s", what),
+			 errhint("The form is {\"version\": 1, \"metrics\": 1, \"variants\": {\"control\": "
+					 "{\"n\": 2, \"mean\": [1.5], \"comoments\": [0.5]}}}.")));
+}
+
+static JsonbValue *
+get_key(JsonbContainer *object, const char *key)
+{
+	return getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
+}
+
+static JsonbContainer *
+get_object(JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = get_key(object, key);
+
+	if (value == NULL || value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		malformed(psprintf("\"%s\" must be an object", key));
+	return value->val.binary.data;
+}
+
+static int64
+get_integer(JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = get_key(object, key);
+	Datum		integer;
+	Datum		back;
+
+	if (value == NULL || value->type != jbvNumeric)
+		malformed(psprintf("\"%s\" must be an integer", key));
+	integer = DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric));
+	back = DirectFunctionCall1(int8_numeric, integer);
+	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, back, NumericGetDatum(value->val.numeric))))
+		malformed(psprintf("\"%s\" must be an integer", key));
+	return DatumGetInt64(integer);
+}
+
+/* Read an array of exactly `count` numbers; an absent optional one is zeros. */
+static void
+get_numbers(JsonbContainer *object, const char *key, bool optional, double *numbers, int count)
+{
+	JsonbValue	   *value = get_key(object, key);
+	JsonbContainer *array;
+
+	if (value == NULL && optional)
+		return;
+	if (value == NULL || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		malformed(psprintf("\"%s\" must be an array", key));
+
+	array = value->val.binary.data;
+	if (JsonContainerSize(array) != count)
+		malformed(
+			psprintf("\"%s\" must have %d elements, not %u", key, count, JsonContainerSize(array)));
+	for (int i = 0; i < count; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(array, i);
+
+		if (element->type != jbvNumeric)
+			malformed(psprintf("\"%s\" must hold numbers", key));
+		numbers[i] = DatumGetFloat8(
+			DirectFunctionCall1(numeric_float8, NumericGetDatum(element->val.numeric)));
+	}
+}
+
+/* Refuse keys we do not know: they are typing errors, or from a later version. */
+static void
+check_keys(JsonbContainer *object, const char *const *known)
+{
+	JsonbIterator	  *iterator = JsonbIteratorInit(object);
+	JsonbIteratorToken token;
+	JsonbValue		   value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		const char *const *key = known;
+
+		if (token != WJB_KEY)
+			continue;
+		while (*key != NULL &&
+			   !(strlen(*key) == value.val.string.len &&
+				 memcmp(*key, value.val.string.val, value.val.string.len) == 0))
+			key++;
+		if (*key == NULL)
+			malformed(psprintf("unknown key \"%.*s\"", Min(value.val.string.len, 64),
+							   value.val.string.val));
+	}
+}
+
+static Moments *
+create_from_json(JsonbContainer *root, int metrics)
+{
+	JsonbValue *control = get_key(root, "control");
+	JsonbValue *weights = get_key(root, "weights");
+
+	if (control != NULL && control->type == jbvString)
+		return moments_create(metrics, MOMENTS_CONTROL, control->val.string.val,
+							  control->val.string.len);
+	if (weights != NULL && weights->type == jbvBinary &&
+		JsonContainerIsObject(weights->val.binary.data))
+		return moments_create(metrics, MOMENTS_WEIGHTS, weights->val.binary.data,
+							  weights->val.binary.len);
+	if (control != NULL || weights != NULL)
+		malformed("\"control\" must be a string and \"weights\" an object");
+	return moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0);
+}
+
+static Moments *
+read_json_arm(Moments *m, const JsonbValue *label, JsonbContainer *object)
+{
+	static const char *const known[] = {"n", "mean", "mean_low", "comoments", NULL};
+	int						 k = m->metrics;
+	Arm						*arm;
+
+	check_keys(object, known);
+	m = add_read_arm(m, label->val.string.val, label->val.string.len, &arm,
+					 ERRCODE_INVALID_TEXT_REPRESENTATION);
+	arm->n = get_integer(object, "n");
+	get_numbers(object, "mean", false, moments_mean(m, arm), k);
+	get_numbers(object, "mean_low", true, moments_mean_low(m, arm), k);
+	get_numbers(object, "comoments", false, moments_comoments(m, arm), packed_size(k));
+	check_arm(m, arm, ERRCODE_INVALID_TEXT_REPRESENTATION);
+	return m;
+}
+
+static Moments *
+moments_from_json(JsonbContainer *root)
+{
+	static const char *const known[] = {"version", "metrics",  "control",
+										"weights", "variants", NULL};
+	JsonbIterator			*iterator;
+	JsonbIteratorToken		 token;
+	JsonbValue				 label = {0};
+	JsonbValue				 value;
+	Moments					*m;
+	int64					 metrics;
+
+	if (!JsonContainerIsObject(root))
+		malformed("it must be a JSON object");
+	check_keys(root, known);
+	check_version(get_integer(root, "version"), ERRCODE_INVALID_TEXT_REPRESENTATION);
+	metrics = get_integer(root, "metrics");
+	check_metrics(metrics, ERRCODE_INVALID_TEXT_REPRESENTATION);
+	m = create_from_json(root, metrics);
+
+	iterator = JsonbIteratorInit(get_object(root, "variants"));
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			label = value;
+		if (token != WJB_VALUE)
+			continue;
+		if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+			malformed("a variant must be an object");
+		m = read_json_arm(m, &label, value.val.binary.data);
+	}
+	return m;
+}
+
+/* The text form: JSON, read with PostgreSQL's own parser. */
+Datum
+moments_in(PG_FUNCTION_ARGS)
+{
+	Datum json = DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0));
+
+	PG_RETURN_POINTER(moments_from_json(&DatumGetJsonbP(json)->root));
+}
+
+static void
+append_numbers(StringInfo buffer, const char *key, const double *numbers, int count)
+{
+	char digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+	appendStringInfo(buffer, ", \"%s\": [", key);
+	for (int i = 0; i < count; i++)
+	{
+		/* Shortest digits that read back as the same float8. */
+		double_to_shortest_decimal_buf(numbers[i], digits);
+		appendStringInfo(buffer, "%s%s", i > 0 ? ", " : "", digits);
+	}
+	appendStringInfoChar(buffer, ']');
+}
+
+static void
+append_label(StringInfo buffer, const char *label, int len)
+{
+	char *string = pnstrdup(label, len);
+
+	escape_json(buffer, string);
+	pfree(string);
+}
+
+static void
+append_constant(StringInfo buffer, const Moments *m)
+{
+	if (m->constantkind == MOMENTS_CONTROL)
+	{
+		appendStringInfoString(buffer, "\"control\": ");
+		append_label(buffer, m->data, m->constantsize);
+		appendStringInfoString(buffer, ", ");
+	}
+	if (m->constantkind == MOMENTS_WEIGHTS)
+	{
+		appendStringInfoString(buffer, "\"weights\": ");
+		JsonbToCString(buffer, (JsonbContainer *) m->data, m->constantsize);
+		appendStringInfoString(buffer, ", ");
+	}
+}
+
+static char *
+moments_to_json(const Moments *m)
+{
+	int			   k = m->metrics;
+	StringInfoData buffer;
+
+	initStringInfo(&buffer);
+	appendStringInfo(&buffer, "{\"version\": %d, \"metrics\": %d, ", m->version, k);
+	append_constant(&buffer, m);
+	appendStringInfoString(&buffer, "\"variants\": {");
+	for (int i = 0; i < m->arms.count; i++)
+	{
+		const Arm *arm = moments_arm(m, i);
+
+		if (i > 0)
+			appendStringInfoString(&buffer, ", ");
+		append_label(&buffer, arm->label, arm->labellen);
+		appendStringInfo(&buffer, ": {\"n\": " INT64_FORMAT, arm->n);
+		append_numbers(&buffer, "mean", moments_mean(m, arm), k);
+		append_numbers(&buffer, "mean_low", moments_mean_low(m, arm), k);
+		append_numbers(&buffer, "comoments", moments_comoments(m, arm), packed_size(k));
+		appendStringInfoChar(&buffer, '}');
+	}
+	appendStringInfoString(&buffer, "}}");
+	return buffer.data;
+}
+
+Datum
+moments_out(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_CSTRING(moments_to_json(PG_GETARG_MOMENTS(0)));
+}
+
+Datum
+moments_to_jsonb(PG_FUNCTION_ARGS)
+{
+	char *json = moments_to_json(PG_GETARG_MOMENTS(0));
+
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+}
+
+/* ---- binary ----
+ *
+ * All integers and float8 in network order, texts as a length and bytes:
+ *
+ *		int8 version, int8 kind of constant, text constant ("" if none),
+ *		int16 metrics, int32 arms, then per arm
+ *		text label, int64 n, float8 mean[k], mean_low[k], comoments[k(k+1)/2]
+ */
+
+static void
+send_text(StringInfo buffer, const char *text, int len)
+{
+	pq_sendcountedtext(buffer, text, len, false);
+}
+
+Datum
+moments_send(PG_FUNCTION_ARGS)
+{
+	Moments		  *m = PG_GETARG_MOMENTS(0);
+	StringInfoData buffer;
+
+	pq_begintypsend(&buffer);
+	pq_sendint8(&buffer, m->version);
+	pq_sendint8(&buffer, m->constantkind);
+	if (m->constantkind == MOMENTS_WEIGHTS)
+	{
+		char *weights = JsonbToCString(NULL, (JsonbContainer *) m->data, m->constantsize);
+
+		send_text(&buffer, weights, strlen(weights));
+	}
+	else
+		send_text(&buffer, m->data, m->constantsize);
+	pq_sendint16(&buffer, m->metrics);
+	pq_sendint32(&buffer, m->arms.count);
+
+	for (int i = 0; i < m->arms.count; i++)
+	{
+		const Arm *arm = moments_arm(m, i);
+
+		send_text(&buffer, arm->label, arm->labellen);
+		pq_sendint64(&buffer, arm->n);
+		for (int j = 0; j < m->arms.numbers; j++)
+			pq_sendfloat8(&buffer, moments_mean(m, arm)[j]);
+	}
+	PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
+}
+
+static char *
+receive_text(StringInfo buffer, int *len)
+{
+	int bytes = pq_getmsgint(buffer, 4);
+
+	if (bytes < 0 || bytes > buffer->len - buffer->cursor)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid moments: a text of %d bytes where %d are left", bytes,
+						buffer->len - buffer->cursor)));
+	return pq_getmsgtext(buffer, bytes, len);
+}
+
+static Moments *
+receive_header(StringInfo buffer, int *arms)
+{
+	int	  kind;
+	char *constant;
+	int	  constantlen;
+	int	  metrics;
+
+	check_version(pq_getmsgbyte(buffer), ERRCODE_INVALID_BINARY_REPRESENTATION);
+	kind = pq_getmsgbyte(buffer);
+	constant = receive_text(buffer, &constantlen);
+	metrics = pq_getmsgint(buffer, 2);
+	check_metrics(metrics, ERRCODE_INVALID_BINARY_REPRESENTATION);
+	*arms = pq_getmsgint(buffer, 4);
+
+	if (kind == MOMENTS_NO_CONSTANT && constantlen == 0)
+		return moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0);
+	if (kind == MOMENTS_CONTROL)
+		return moments_create(metrics, MOMENTS_CONTROL, constant, constantlen);
+	if (kind == MOMENTS_WEIGHTS)
+	{
+		Datum  json = DirectFunctionCall1(jsonb_in, CStringGetDatum(constant));
+		Jsonb *weights = DatumGetJsonbP(json);
+
+		if (JsonContainerIsObject(&weights->root))
+			return moments_create(metrics, MOMENTS_WEIGHTS, VARDATA(weights),
+								  VARSIZE(weights) - VARHDRSZ);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid moments: bad constant argument of kind %d", kind)));
+}
+
+Datum
+moments_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo buffer = (StringInfo) PG_GETARG_POINTER(0);
+	int		   arms;
+	Moments	  *m = receive_header(buffer, &arms);
+
+	if (arms < 0 || arms > ARMS_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid moments: %d variants", arms)));
+
+	for (int i = 0; i < arms; i++)
+	{
+		int	  len;
+		char *label = receive_text(buffer, &len);
+		Arm	 *arm;
+
+		m = add_read_arm(m, label, len, &arm, ERRCODE_INVALID_BINARY_REPRESENTATION);
+		arm->n = pq_getmsgint64(buffer);
+		for (int j = 0; j < m->arms.numbers; j++)
+			moments_mean(m, arm)[j] = pq_getmsgfloat8(buffer);
+		check_arm(m, arm, ERRCODE_INVALID_BINARY_REPRESENTATION);
+		pfree(label);
+	}
+	PG_RETURN_POINTER(m);
+}
+
+/* ---- equality ---- */
+
+Datum
+moments_eq(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(moments_equal(PG_GETARG_MOMENTS(0), PG_GETARG_MOMENTS(1)));
+}
+
+Datum
+moments_ne(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(!moments_equal(PG_GETARG_MOMENTS(0), PG_GETARG_MOMENTS(1)));
+}
+
+/* Labels and counts are enough to tell states apart in a hash table. */
+Datum
+moments_hash(PG_FUNCTION_ARGS)
+{
+	Moments *m = PG_GETARG_MOMENTS(0);
+	uint32	 hash = hash_uint32(m->metrics);
+
+	for (int i = 0; i < m->arms.count; i++)
+	{
+		const Arm *arm = moments_arm(m, i);
+
+		hash = hash_combine(hash, hash_bytes((const unsigned char *) arm->label, arm->labellen));
+		hash = hash_combine(hash, hash_bytes((const unsigned char *) &arm->n, sizeof(arm->n)));
+	}
+	PG_RETURN_UINT32(hash);
+}

@@ -1,0 +1,34 @@
+/*
+ * stats.h
+ *		Distributions and quantiles.
+ *
+ * Plain C over GSL, no PostgreSQL types.  Everything is an upper tail ("sf",
+ * survival function) or its inverse ("isf"), because 1 - cdf loses every digit
+ * of a small p-value.  A lower tail is the upper tail of the negated argument.
+ */
+#ifndef EXPSTAT_STATS_H
+#define EXPSTAT_STATS_H
+
+/*
+ * Install a GSL error handler that never aborts the process.  Call it once,
+ * before anything below.  Underflow is ignored: a p-value below the smallest
+ * double is 0.  Every other error calls on_error, which may longjmp; if it
+ * returns, the function at fault returns NaN.
+ */
+extern void stats_init(void (*on_error) (const char *reason, int gsl_errno));
+
+/* Standard normal: P(Z > z), and the z with P(Z > z) = q, 0 <= q <= 1 */
+extern double normal_sf(double z);
+extern double normal_isf(double q);
+
+/*
+ * Student's t with real df > 0: P(T > t), and the t with P(T > t) = q,
+ * 0 <= q <= 1.  df may be infinite: the standard normal.
+ */
+extern double student_t_sf(double t, double df);
+extern double student_t_isf(double q, double df);
+
+/* Chi-square with real df > 0: P(X > x) */
+extern double chisq_sf(double x, double df);
+
+#endif							/* EXPSTAT_STATS_H */

@@ -1,0 +1,113 @@
+"""A database of its own with the extension in it, made once per run and dropped at its end.
+
+The server comes from the PG* environment: a private one where CREATE EXTENSION expstat works.
+"""
+
+import io
+import os
+from collections import namedtuple
+
+import psycopg2
+import pytest
+
+DATABASE = "expstat_pytest_%d" % os.getpid()
+
+
+def escape(value):
+    """A value in COPY's text format."""
+    if value is None:
+        return r"\N"
+    if isinstance(value, float):
+        return repr(value)
+    return (str(value).replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t"))
+
+
+class Db:
+    """One connection in autocommit mode, so that an error costs one statement."""
+
+    def __init__(self, dbname):
+        self.connection = psycopg2.connect("", dbname=dbname)
+        self.connection.autocommit = True
+        self.connection.set_client_encoding("UTF8")
+
+    def run(self, sql, *args):
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, args or None)
+
+    def rows(self, sql, *args):
+        """All rows, as named tuples."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, args or None)
+            row = namedtuple("Row", [column.name for column in cursor.description], rename=True)
+            return [row(*r) for r in cursor.fetchall()]
+
+    def dicts(self, sql, *args):
+        return [r._asdict() for r in self.rows(sql, *args)]
+
+    def one(self, sql, *args):
+        """The only row; its only column if it has but one."""
+        rows = self.rows(sql, *args)
+        assert len(rows) == 1, "%d rows from %s" % (len(rows), sql)
+        return rows[0][0] if len(rows[0]) == 1 else rows[0]
+
+    def error(self, sql, *args):
+        """The error that the statement must raise."""
+        try:
+            rows = self.rows(sql, *args)
+        except psycopg2.Error as e:
+            return e
+        raise AssertionError("no error from %s; it answered %r" % (sql, rows[:3]))
+
+    def copy_rows(self, target, rows):
+        """COPY rows (tuples) into target, a table with an optional column list."""
+        text = io.StringIO("".join("\t".join(map(escape, r)) + "\n" for r in rows))
+        with self.connection.cursor() as cursor:
+            cursor.copy_expert("COPY %s FROM STDIN" % target, text)
+
+    def copy_out(self, query):
+        """The bytes of COPY (query) TO STDOUT in binary format."""
+        out = io.BytesIO()
+        with self.connection.cursor() as cursor:
+            cursor.copy_expert("COPY (%s) TO STDOUT (FORMAT binary)" % query, out)
+        return out.getvalue()
+
+    def copy_binary(self, target, data):
+        with self.connection.cursor() as cursor:
+            cursor.copy_expert("COPY %s FROM STDIN (FORMAT binary)" % target, io.BytesIO(data))
+
+    def close(self):
+        self.connection.close()
+
+
+@pytest.fixture(scope="session")
+def database():
+    admin = psycopg2.connect("", dbname=os.environ.get("PGDATABASE", "postgres"))
+    admin.autocommit = True
+    cursor = admin.cursor()
+    # A linguistic default collation, so that a result in C order is no accident of the database.
+    cursor.execute("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8' "
+                   "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" % DATABASE)
+    try:
+        db = Db(DATABASE)
+        db.run("CREATE EXTENSION expstat")
+        db.close()
+        yield DATABASE
+    finally:
+        cursor.execute("DROP DATABASE IF EXISTS %s WITH (FORCE)" % DATABASE)
+        admin.close()
+
+
+@pytest.fixture(scope="module")
+def db(database):
+    """A connection per test file: temporary tables are the file's own."""
+    connection = Db(database)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def fresh(database):
+    """A connection of the test's own, for those that change settings."""
+    connection = Db(database)
+    yield connection
+    connection.close()
