@@ -105,6 +105,7 @@ private_tree() {
     trap 'exit 143' TERM
     tmp=$(mktemp -d "${TMPDIR:-/tmp}/expstat.XXXXXX")
     tmp=$(cd "$tmp" && pwd -P)
+    [[ $tmp != *[[:space:]]* ]] || die "TMPDIR must be without blanks, for make's sake"
     mkdir "$tmp/server"
     if [ "$(id -u)" = 0 ]; then
         server_user=postgres
@@ -128,8 +129,8 @@ private_tree() {
     # An expstat of the system must neither be seen nor, through a link, overwritten.
     find "$tmp/tree" -name 'expstat*' -prune -exec rm -rf {} +
 
-    as_server_user "$tmp/tree$bindir/postgres" --version >/dev/null ||
-        die "cannot run programs in $tmp; set TMPDIR to a directory that allows it"
+    as_server_user env "$tmp/tree$bindir/postgres" --version >/dev/null 2>&1 ||
+        die "${server_user:-you} cannot run programs in $tmp; set TMPDIR to a directory that allows it"
     export PATH="$bindir:$PATH"
 }
 
@@ -138,7 +139,7 @@ private_tree() {
 # A copy of the checkout, without anything built.
 copy_checkout() {
     mkdir "$tmp/checkout"
-    tar -C "$root" --exclude=./.git -cf - . | tar -C "$tmp/checkout" --no-same-owner -xf -
+    tar -C "$root" --exclude=./.git --mode=u+rwX -cf - . | tar -C "$tmp/checkout" --no-same-owner -xf -
     make -s -C "$tmp/checkout" clean >/dev/null 2>&1 || true
 }
 

@@ -9,8 +9,6 @@
  */
 #include "aggregates.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 
@@ -74,33 +72,11 @@ aggregate_state(FunctionCallInfo fcinfo, int metrics, MomentsConstant kind, cons
 	return m;
 }
 
-/* Add one row; the state may move. */
-Moments *
-aggregate_row(Moments *m, const text *variant, const double *values)
-{
-	const char *label = VARDATA_ANY(variant);
-	int			len = VARSIZE_ANY_EXHDR(variant);
-	int			position = moments_find(m, label, len);
-	Arm		   *arm;
-
-	if (position >= 0)
-		arm = moments_arm(m, position);
-	else
-		m = moments_add_arm(m, label, len, &arm);
-	moments_add_row(m, arm, values);
-	return m;
-}
-
-/* Refuse NaN and infinity; the position in an array is 1-based, 0 for none. */
 void
-check_metric(double value, const char *name, int position)
+metric_not_finite(double value, const char *name, int position)
 {
-	const char *found;
+	const char *found = isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
 
-	if (likely(isfinite(value)))
-		return;
-
-	found = isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
 	ereport(ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 position > 0 ? errmsg("metric %s[%d] is %s", name, position, found)
@@ -131,7 +107,7 @@ moments_accum(PG_FUNCTION_ARGS)
 	y = PG_GETARG_FLOAT8(1);
 	check_metric(y, "y", 0);
 	m = aggregate_state(fcinfo, 1, MOMENTS_NO_CONSTANT, NULL, 0);
-	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), &y));
+	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), &y, 1));
 }
 
 /* (state, y, x, variant) */
@@ -149,7 +125,7 @@ moments_accum_pair(PG_FUNCTION_ARGS)
 	check_metric(values[0], "y", 0);
 	check_metric(values[1], "x", 0);
 	m = aggregate_state(fcinfo, 2, MOMENTS_NO_CONSTANT, NULL, 0);
-	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(3), values));
+	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(3), values, 2));
 }
 
 /* (state, ys, variant) */
@@ -180,7 +156,7 @@ moments_accum_array(PG_FUNCTION_ARGS)
 	for (int i = 0; i < k; i++)
 		check_metric(ys[i], "ys", i + 1);
 	m = aggregate_state(fcinfo, k, MOMENTS_NO_CONSTANT, NULL, 0);
-	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), ys));
+	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), ys, k));
 }
 
 /* The state of an aggregate of one metric whose argument `number` is the control. */
@@ -209,7 +185,7 @@ moments_accum_control(PG_FUNCTION_ARGS)
 
 	y = PG_GETARG_FLOAT8(1);
 	check_metric(y, "y", 0);
-	PG_RETURN_POINTER(aggregate_row(state_with_control(fcinfo, 3), PG_GETARG_TEXT_PP(2), &y));
+	PG_RETURN_POINTER(aggregate_row(state_with_control(fcinfo, 3), PG_GETARG_TEXT_PP(2), &y, 1));
 }
 
 /* (state, success, variant) */
@@ -224,7 +200,7 @@ moments_accum_boolean(PG_FUNCTION_ARGS)
 
 	y = PG_GETARG_BOOL(1) ? 1.0 : 0.0;
 	m = aggregate_state(fcinfo, 1, MOMENTS_NO_CONSTANT, NULL, 0);
-	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), &y));
+	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), &y, 1));
 }
 
 /* (state, success, variant, control) */
@@ -237,7 +213,7 @@ moments_accum_boolean_control(PG_FUNCTION_ARGS)
 		RETURN_STATE_UNCHANGED();
 
 	y = PG_GETARG_BOOL(1) ? 1.0 : 0.0;
-	PG_RETURN_POINTER(aggregate_row(state_with_control(fcinfo, 3), PG_GETARG_TEXT_PP(2), &y));
+	PG_RETURN_POINTER(aggregate_row(state_with_control(fcinfo, 3), PG_GETARG_TEXT_PP(2), &y, 1));
 }
 
 /*

@@ -5,11 +5,37 @@
 #ifndef EXPSTAT_AGGREGATES_H
 #define EXPSTAT_AGGREGATES_H
 
+#include <math.h>
+
 #include "moments_fmgr.h"
 
 extern Moments *aggregate_state(FunctionCallInfo fcinfo, int metrics, MomentsConstant kind,
 								const void *constant, Size size);
-extern Moments *aggregate_row(Moments *m, const text *variant, const double *values);
-extern void		check_metric(double value, const char *name, int position);
+extern void metric_not_finite(double value, const char *name, int position) pg_attribute_noreturn();
+
+/* Refuse NaN and infinity; the position in an array is 1-based, 0 for none. */
+static inline void
+check_metric(double value, const char *name, int position)
+{
+	if (unlikely(!isfinite(value)))
+		metric_not_finite(value, name, position);
+}
+
+/* Add one row of k metrics, the state's; the state may move. */
+static pg_attribute_always_inline Moments *
+aggregate_row(Moments *m, const text *variant, const double *values, int k)
+{
+	const char *label = VARDATA_ANY(variant);
+	int			len = VARSIZE_ANY_EXHDR(variant);
+	int			position = moments_find(m, label, len);
+	Arm		   *arm;
+
+	if (likely(position >= 0))
+		arm = moments_arm(m, position);
+	else
+		m = moments_add_arm(m, label, len, &arm);
+	moments_add_row(m, arm, values, k);
+	return m;
+}
 
 #endif /* EXPSTAT_AGGREGATES_H */

@@ -6,9 +6,6 @@
 
 #include "mb/pg_wchar.h"
 
-/* With so few arms a scan that compares lengths first beats any search. */
-#define ARMS_SCAN_MAX 8
-
 /* Order of the "C" collation: bytes, then length. */
 int
 arm_label_compare(const char *a, int alen, const char *b, int blen)
@@ -38,30 +35,14 @@ arms_insert_position(const ArmTable *table, const char *records, const char *lab
 	return low;
 }
 
-static inline bool
-arm_has_label(const Arm *arm, const char *label, int len)
-{
-	return arm->labellen == len && memcmp(arm->label, label, len) == 0;
-}
-
-/* Index of the arm with this label, or -1. */
+/* Index of the arm with this label among many, or -1. */
 int
-arms_find(const ArmTable *table, const char *records, const char *label, int len)
+arms_search(const ArmTable *table, const char *records, const char *label, int len)
 {
-	int i;
+	int		   i = arms_insert_position(table, records, label, len);
+	const Arm *arm = arm_at(table, records, i);
 
-	if (table->count <= ARMS_SCAN_MAX)
-	{
-		for (i = 0; i < table->count; i++)
-		{
-			if (arm_has_label(arm_at(table, records, i), label, len))
-				return i;
-		}
-		return -1;
-	}
-
-	i = arms_insert_position(table, records, label, len);
-	if (i < table->count && arm_has_label(arm_at(table, records, i), label, len))
+	if (i < table->count && arm_label_compare(arm->label, arm->labellen, label, len) == 0)
 		return i;
 	return -1;
 }
@@ -90,7 +71,7 @@ Arm *
 arms_insert(ArmTable *table, char *records, const char *label, int len)
 {
 	int	  position = arms_insert_position(table, records, label, len);
-	Size  size = arm_size(table);
+	Size  size = table->size;
 	char *place = records + position * size;
 	Arm	 *arm = (Arm *) place;
 

@@ -24,6 +24,7 @@ typedef struct ArmTable
 	uint16 capacity;  /* arms there is room for */
 	uint16 labelroom; /* bytes kept per label, a multiple of 8 */
 	uint16 numbers;	  /* float8 values per arm */
+	uint32 size;	  /* bytes per record: header, label room and numbers */
 } ArmTable;
 
 typedef struct Arm
@@ -36,16 +37,10 @@ typedef struct Arm
 
 #define ARM_HEADER_SIZE offsetof(Arm, label)
 
-static inline Size
-arm_size(const ArmTable *table)
-{
-	return ARM_HEADER_SIZE + table->labelroom + table->numbers * sizeof(double);
-}
-
 static inline Arm *
 arm_at(const ArmTable *table, const char *records, int i)
 {
-	return (Arm *) (records + i * arm_size(table));
+	return (Arm *) (records + (Size) i * table->size);
 }
 
 static inline double *
@@ -62,10 +57,69 @@ arm_label_room(int labellen)
 
 extern int	arm_label_compare(const char *a, int alen, const char *b, int blen);
 extern void arm_label_check(const char *label, int len);
-extern int	arms_find(const ArmTable *table, const char *records, const char *label, int len);
 extern int
 arms_insert_position(const ArmTable *table, const char *records, const char *label, int len);
 extern Arm *arms_insert(ArmTable *table, char *records, const char *label, int len);
 extern int	arms_control(const ArmTable *table, const char *records, const char *label, int len);
+extern int	arms_search(const ArmTable *table, const char *records, const char *label, int len);
+
+/* With so few arms a scan that compares lengths first beats any search. */
+#define ARMS_SCAN_MAX 8
+
+static inline uint32
+word32(const char *p)
+{
+	uint32 word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* Up to so many arms are scanned, and labels that are neither tiny nor long. */
+#define ARMS_SCAN_MAX	   8
+#define ARM_LABEL_SCAN_MIN 4
+#define ARM_LABEL_SCAN_MAX 16
+
+/*
+ * Index of the arm with this label of 4 to 16 bytes, or -1.
+ *
+ * This runs for every row, and rows come in random order of their arms: a
+ * comparison that left early would be mispredicted every other time.  So there
+ * is no branch on the label: its bytes are compared as four words, which may
+ * overlap, with those of every arm, whose labels have room for as many.
+ */
+static inline int
+arms_scan(const ArmTable *table, const char *records, const char *label, int len)
+{
+	int	   second = Min(4, len - 4);
+	int	   third = Max(len - 8, 0);
+	int	   last = len - 4;
+	uint32 a = word32(label);
+	uint32 b = word32(label + second);
+	uint32 c = word32(label + third);
+	uint32 d = word32(label + last);
+	int	   found = 0;
+
+	for (int i = 0; i < table->count; i++)
+	{
+		const Arm  *arm = arm_at(table, records, i);
+		const char *own = arm->label;
+		uint32 differs = (arm->labellen ^ len) | (word32(own) ^ a) | (word32(own + second) ^ b) |
+			(word32(own + third) ^ c) | (word32(own + last) ^ d);
+
+		found += (differs == 0) * (i + 1);
+	}
+	return found - 1;
+}
+
+/* Index of the arm with this label, or -1. */
+static inline int
+arms_find(const ArmTable *table, const char *records, const char *label, int len)
+{
+	if (likely(table->count <= ARMS_SCAN_MAX && len >= ARM_LABEL_SCAN_MIN &&
+			   len <= ARM_LABEL_SCAN_MAX))
+		return arms_scan(table, records, label, len);
+	return arms_search(table, records, label, len);
+}
 
 #endif /* EXPSTAT_ARMS_H */

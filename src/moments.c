@@ -6,13 +6,7 @@
 
 #include <math.h>
 
-static Size
-moments_size(uint32 constantsize, const ArmTable *arms)
-{
-	return MOMENTS_HEADER_SIZE + TYPEALIGN(8, constantsize) + arms->capacity * arm_size(arms);
-}
-
-/* An empty state with room for the arms and labels that `arms` says. */
+/* An empty state with room for so many arms, and for labels of so many bytes. */
 static Moments *
 moments_allocate(int metrics, MomentsConstant kind, const void *constant, Size constantsize,
 				 int capacity, int labelroom)
@@ -24,8 +18,9 @@ moments_allocate(int metrics, MomentsConstant kind, const void *constant, Size c
 	arms.capacity = capacity;
 	arms.labelroom = labelroom;
 	arms.numbers = 2 * metrics + packed_size(metrics);
+	arms.size = ARM_HEADER_SIZE + labelroom + arms.numbers * sizeof(double);
 
-	size = moments_size(constantsize, &arms);
+	size = MOMENTS_HEADER_SIZE + TYPEALIGN(8, constantsize) + (Size) capacity * arms.size;
 	m = palloc0(size);
 	SET_VARSIZE(m, size);
 	m->version = MOMENTS_VERSION;
@@ -123,52 +118,6 @@ moments_set_mean(const Moments *m, Arm *arm, int metric, double mean, double mea
 
 	moments_mean(m, arm)[metric] = sum;
 	moments_mean_low(m, arm)[metric] = (mean - (sum - part)) + (mean_low - part);
-}
-
-/*
- * Add one unit to an arm.
- *
- * With d = x - mean before the update (Welford 1962; for products Bennett et
- * al. 2009, eq. 3.3):
- *
- *		mean'  = mean + d / n
- *		C'_ij  = C_ij + d_i d_j (n - 1) / n
- *
- * Every term added to a variance is positive and of the size of the data's
- * own spread, so nothing cancels; differences are taken from the arm's first
- * row, so a large common offset costs no digits either.
- */
-void
-moments_add_row(const Moments *m, Arm *arm, const double *values)
-{
-	int		k = m->metrics;
-	double *mean = moments_mean(m, arm);
-	double *mean_low = moments_mean_low(m, arm);
-	double *comoments = moments_comoments(m, arm);
-	double	delta[MOMENTS_METRICS_MAX];
-	double	n = (double) ++arm->n;
-	double	shrink = (n - 1.0) / n;
-
-	if (arm->n == 1)
-	{
-		memcpy(mean, values, k * sizeof(double));
-		return;
-	}
-
-	for (int i = 0; i < k; i++)
-	{
-		delta[i] = (values[i] - mean[i]) - mean_low[i];
-		mean_low[i] += delta[i] / n;
-	}
-
-	for (int i = 0; i < k; i++)
-	{
-		double scaled = delta[i] * shrink;
-
-		for (int j = 0; j <= i; j++)
-			comoments[j] += scaled * delta[j];
-		comoments += i + 1;
-	}
 }
 
 /*

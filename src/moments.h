@@ -48,7 +48,6 @@ typedef struct Moments
 	uint8	 constantkind; /* a MomentsConstant */
 	uint16	 metrics;	   /* k, 0 for a state that only counts */
 	uint32	 constantsize; /* bytes */
-	uint32	 padding;
 	ArmTable arms;
 	char	 data[FLEXIBLE_ARRAY_MEMBER];
 } Moments;
@@ -108,13 +107,61 @@ static inline bool
 moments_has_constant(const Moments *m, MomentsConstant kind, const void *constant, Size size)
 {
 	return m->constantkind == kind && m->constantsize == size &&
-		memcmp(m->data, constant, size) == 0;
+		(size == 0 || memcmp(m->data, constant, size) == 0);
+}
+
+/*
+ * Add one unit to an arm.
+ *
+ * With d = x - mean before the update (Welford 1962; for products Bennett et
+ * al. 2009, eq. 3.3):
+ *
+ *		mean'  = mean + d / n
+ *		C'_ij  = C_ij + d_i d_j (n - 1) / n
+ *
+ * Every term added to a variance is positive and of the size of the data's
+ * own spread, so nothing cancels; differences are taken from the arm's first
+ * row, so a large common offset costs no digits either.
+ *
+ * This runs for every row of a table: it is inline, and k, the state's number
+ * of metrics, is an argument, so that a constant k leaves no loops.
+ */
+static pg_attribute_always_inline void
+moments_add_row(const Moments *m, Arm *arm, const double *values, int k)
+{
+	double *mean = moments_mean(m, arm);
+	double *mean_low = mean + k;
+	double *comoments = mean_low + k;
+	double	delta[MOMENTS_METRICS_MAX];
+	double	n = (double) ++arm->n;
+	double	shrink = (n - 1.0) / n;
+
+	if (unlikely(arm->n == 1))
+	{
+		for (int i = 0; i < k; i++)
+			mean[i] = values[i];
+		return;
+	}
+
+	for (int i = 0; i < k; i++)
+	{
+		delta[i] = (values[i] - mean[i]) - mean_low[i];
+		mean_low[i] += delta[i] / n;
+	}
+
+	for (int i = 0; i < k; i++)
+	{
+		double scaled = delta[i] * shrink;
+
+		for (int j = 0; j <= i; j++)
+			comoments[j] += scaled * delta[j];
+		comoments += i + 1;
+	}
 }
 
 extern Moments *moments_create(int metrics, MomentsConstant kind, const void *constant, Size size);
 extern Moments *moments_add_arm(Moments *m, const char *label, int len, Arm **arm);
 extern void moments_set_mean(const Moments *m, Arm *arm, int metric, double mean, double mean_low);
-extern void moments_add_row(const Moments *m, Arm *arm, const double *values);
 extern Moments *moments_merge(Moments *into, const Moments *from);
 extern Moments *moments_finish(const Moments *m);
 extern Moments *moments_select_metrics(const Moments *m, const int *metrics, int count);

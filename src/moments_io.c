@@ -99,6 +99,8 @@ add_read_arm(Moments *m, const char *label, int len, Arm **arm, int errorcode)
 
 /* ---- text ---- */
 
+static void malformed(const char *what) pg_attribute_noreturn();
+
 static void
 malformed(const char *what)
 {

@@ -25,6 +25,8 @@ typedef struct Weight
 	double		value;
 } Weight;
 
+static void malformed_weights(void) pg_attribute_noreturn();
+
 static void
 malformed_weights(void)
 {
@@ -124,7 +126,7 @@ srm_accum(PG_FUNCTION_ARGS)
 		(void) read_weights(&weights->root, &arms);
 
 	arms = m->arms.count;
-	m = aggregate_row(m, variant, NULL);
+	m = aggregate_row(m, variant, NULL, 0);
 	if (m->arms.count > arms)
 		check_named(&weights->root, VARDATA_ANY(variant), VARSIZE_ANY_EXHDR(variant));
 	PG_RETURN_POINTER(m);

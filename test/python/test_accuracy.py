@@ -4,8 +4,11 @@ The expected values are reference.py's; the tests named test_reference_… hold 
 statsmodels first. All cases of a kind are loaded into one table and asked for with one query.
 """
 
+import functools
+import gc
 import json
 import random
+import types
 
 import numpy as np
 import pytest
@@ -89,24 +92,21 @@ def welch_cases(db, welch_data):
     return cases
 
 
-def zero_tolerance(expected):
-    """Where the exact answer is 0, what the rounding of the two estimates themselves leaves."""
-    if not expected["estimate"] or not expected["estimate_control"]:
-        return {}
-    size = 1e-15 * float(max(abs(expected["estimate"]), abs(expected["estimate_control"])))
-    se = float(expected["std_error"] or 0)
-    return {"diff": size, "statistic": size / se if se else 0, "lift": 1e-15}
-
-
 def compare_row(case, got, expected):
-    return ref.differences(case, got, expected, zero=zero_tolerance(expected))
+    """To 1e-10 relative; where the exact difference is 0, to the rounding of the two estimates."""
+    zero = {}
+    if expected["diff"] == 0 and expected["estimate"]:
+        size, se = 1e-15 * abs(float(expected["estimate"])), float(expected["std_error"] or 0)
+        zero = {"diff": size, "statistic": size / se if se else 0, "lift": 1e-15}
+    return ref.differences(case, got, expected, zero=zero)
 
 
+@functools.lru_cache(maxsize=None)
 def expected_welch(case, treatment, control, metric=1, **options):
     arms = case.arms
     row = ref.welch(arms[treatment][metric - 1], arms[control][metric - 1], **options)
     row.update(variant=treatment, control=control)
-    return row
+    return types.MappingProxyType(row)
 
 
 def test_reference_agrees_with_scipy_and_statsmodels(welch_data):
@@ -211,27 +211,12 @@ def test_welch_from_moments(db, welch_cases):
         for row in rows:
             expected = expected_welch(case, row["variant"], control, metric, alpha=alpha, alternative=alternative,
                                       null_diff=null_diff, lift_method=lift_method)
-            if lift_method == "fieller":
-                expected = loosen_fieller(case, row, expected)
             lines += compare_row(question + " " + row["variant"], row, expected)
             bounded = row["lift_low"] is not None and np.isfinite([row["lift_low"], row["lift_high"]]).any()
             used[lift_method, bounded] = used.get((lift_method, bounded), 0) + 1
     print("\nwelch_t over moments: %d rows; lift method, finite: %s" % (len(got), used))
     assert min(used[m, True] for m in LIFT_METHODS) > 100 and used["log", False] and used["fieller", False]
     ref.report(lines, "welch_t over moments")
-
-
-def loosen_fieller(case, got, expected):
-    """Fieller's ends run to infinity as g = q^2 var/mean^2 of the control goes to 1: a relative rounding
-    e of g is e/(1 - g) of the end. Where that exceeds 1e-10, the end is compared to that."""
-    expected = dict(expected)
-    for column, other in (("lift_low", "lift_high"), ("lift_high", "lift_low")):
-        e, g = expected[column], got[column]
-        if e is None or not ref.mpmath.isfinite(e) or g is None:
-            continue
-        if abs(e) > 1e4 * (1 + abs(expected["lift"])) and ref.close(g, e, rel=1e-14 * float(abs(e))):
-            expected[column] = mpf(g)
-    return expected
 
 
 def test_small_arms_and_constants(db):
@@ -406,12 +391,13 @@ def test_proportion_from_moments(db, proportion_cases):
 
 
 def compare_proportion(case, got, expected):
-    """Newcombe's interval may end at exactly 0: what rounding leaves there is measured on the scale of 1.
+    """Where the exact answer is 0 (or a decimal null_diff away from it), rounding is measured on the scale of 1.
     With no unpooled variance at all (every proportion 0 or 1) the lift's interval is not specified."""
     if expected["lift"] is not None and expected["estimate"] in (0, 1) and expected["estimate_control"] == 1:
         expected = {k: v for k, v in expected.items() if k not in ("lift_low", "lift_high")}
-    return ref.differences(case, got, expected, zero=dict.fromkeys(
-        ("diff", "statistic", "diff_low", "diff_high", "lift", "lift_low", "lift_high"), 1e-14))
+    zero = {c: 1e-14 for c in ("diff", "statistic", "diff_low", "diff_high", "lift", "lift_low", "lift_high")
+            if expected.get(c) is not None and abs(expected[c]) < 1e-12}
+    return ref.differences(case, got, expected, zero=zero)
 
 
 # --- Tails ---------------------------------------------------------------------------------------
@@ -437,11 +423,8 @@ def test_tails_of_welch(db):
         assert len(got) == 6 * len(steps)
         for row in got:
             expected = ref.welch(t, c, alternative=row["a"], null_diff=row["s"])
-            p = expected["p_value"]
-            if p < mpf("1e-300"):       # towards and below the smallest normal number: only that it is that small
-                assert 0 <= row["p_value"] <= 1.0001e-300, (row, ref.mpmath.nstr(p))
-                continue
-            smallest, count = min(smallest, float(p)), count + 1
+            if expected["p_value"] > 1e-300:
+                smallest, count = min(smallest, float(expected["p_value"])), count + 1
             lines += ref.differences("n %d %d, null_diff %g, %s" % (nt, nc, row["s"], row["a"]), row,
                                      {k: expected[k] for k in ("statistic", "df", "p_value")})
     print("\ntails of welch_t: %d p-values, the smallest %.1e" % (count, smallest))
@@ -458,9 +441,9 @@ def test_tails_of_small_alpha(db):
             "t": {"n": nt, "mean": [11], "comoments": [1.0 * (nt - 1)]}}})
         t, c = ref.Arm([]), ref.Arm([])
         t.n, t.mean, t.var, c.n, c.mean, c.var = nt, mpf(11), mpf(1), nc, mpf(10), mpf(2)
-        got = db.dicts("""SELECT alpha AS asked, a, r.* FROM unnest(%s::float8[]) alpha,
+        got = db.dicts("""SELECT asked, a, r.* FROM unnest(%s::float8[]) asked,
                           unnest(ARRAY['two-sided','greater','less']) a,
-                          LATERAL welch_t(%s::moments, alpha => alpha, alternative => a) r""",
+                          LATERAL welch_t(%s::moments, alpha => asked, alternative => a) r""",
                        [0.999, 0.9, 0.6, 0.5, 0.3, 0.1, 0.01, 1e-3, 1e-5, 1e-8, 1e-12, 1e-20, 1e-50, 1e-100, 1e-200],
                        state)
         for row in got:
@@ -475,20 +458,19 @@ def test_tails_of_proportion_and_srm(db):
     for n in (50, 1000, 100000, 5000000):
         for k in range(0, 60):
             xc = n // 2
-            xt = min(n, xc + int(round(k * 0.33 * (n / 2) ** 0.5)))
+            xt = min(n, xc + int(round(k * 0.63 * (n / 2) ** 0.5)))
             state = json.dumps({"version": 1, "metrics": 1, "variants": {
                 v: {"n": n, "mean": [x / n], "comoments": [x * (n - x) / n]} for v, x in (("control", xc), ("t", xt))}})
             alternative = ALTERNATIVES[k % 3]
             row = db.dicts("SELECT * FROM proportion_z(%s::moments, alternative => %s)", state, alternative)[0]
             expected = ref.proportion(xt, n, xc, n, alternative=alternative)
             if expected["p_value"] > 1e-300:
-                smallest = min(smallest, expected["p_value"])
-                lines += compare_proportion("%d and %d of %d, %s" % (xt, xc, n, alternative), row,
-                                            dict(expected, variant="t", control="control"))
+                smallest = min(smallest, float(expected["p_value"]))
+            lines += compare_proportion("%d and %d of %d, %s" % (xt, xc, n, alternative), row,
+                                        dict(expected, variant="t", control="control"))
             row = db.dicts("SELECT (r).* FROM (SELECT srm(%s::bigint[], ARRAY[1, 1, 0.5]) r) q", [xt, xc, xc // 2])[0]
             expected = ref.srm([xt, xc, xc // 2], [1, 1, 0.5])
-            if expected["p_value"] > 1e-300:
-                lines += ref.differences("srm %d %d" % (xt, xc), row, expected, zero=dict(chi2=1e-20))
+            lines += ref.differences("srm %d %d" % (xt, xc), row, expected, zero=dict(chi2=1e-20))
     print("\ntails of proportion_z: the smallest p %.1e" % smallest)
     assert smallest < 1e-250
     ref.report(lines, "tails of proportion_z and srm")
@@ -520,11 +502,7 @@ def test_srm_of_counts(db):
         if sum(observed) < 1e6:             # scipy's own chi2 cancels over that
             assert abs(chi2 - expected["chi2"]) <= 1e-9 * expected["chi2"] + 1e-12, (observed, weights)
             assert p < 1e-250 or abs(p - expected["p_value"]) <= 1e-7 * expected["p_value"], (observed, weights)
-        if expected["p_value"] < 1e-300:
-            assert row["p_value"] < 1.0001e-300
-            del expected["p_value"]
-        else:
-            checked += 1
+        checked += expected["p_value"] > 1e-300
         lines += ref.differences("srm(%s, %s)" % (observed, weights), row, expected, zero=dict(chi2=1e-20))
     assert checked > 150
     ref.report(lines, "srm of counts")
@@ -575,6 +553,7 @@ def p_families():
 def test_p_adjust(db, method):
     """The array form and the window form, NULLs in place and not counted."""
     families = p_families()
+    gc.freeze()         # statsmodels' holm calls gc.collect() every time
     db.run("DROP TABLE IF EXISTS p_values; CREATE TEMP TABLE p_values (family int, place int, p float8)")
     db.copy_rows("p_values", [(i, j, p) for i, f in enumerate(families) for j, p in enumerate(f)])
     windows = {}
