@@ -9,8 +9,7 @@
  */
 #include "aggregates.h"
 
-#include "catalog/pg_type.h"
-#include "utils/array.h"
+#include "arguments.h"
 
 PG_FUNCTION_INFO_V1(moments_accum);
 PG_FUNCTION_INFO_V1(moments_accum_pair);
@@ -46,7 +45,7 @@ check_state(const Moments *m, int metrics, MomentsConstant kind, const void *con
 	if (m->metrics != metrics)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a row has %d metrics where earlier rows have %d", metrics, m->metrics),
+				 errmsg("ys has %d elements where earlier rows have %d", metrics, m->metrics),
 				 errhint("The array of metrics must have the same length in every row.")));
 
 	if (!moments_has_constant(m, kind, constant, size))
@@ -141,14 +140,7 @@ moments_accum_array(PG_FUNCTION_ARGS)
 		RETURN_STATE_UNCHANGED();
 
 	array = PG_GETARG_ARRAYTYPE_P(1);
-	k = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	if (ARR_NDIM(array) != 1 || k > MOMENTS_METRICS_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("metrics must be a one-dimensional array of 1 to %d elements, not %d in %d "
-						"dimensions",
-						MOMENTS_METRICS_MAX, k, ARR_NDIM(array)),
-				 errhint("Split a larger set of metrics over several calls.")));
+	k = array_count(array, "ys", MOMENTS_METRICS_MAX);
 	if (array_contains_nulls(array))
 		RETURN_STATE_UNCHANGED();
 

@@ -46,22 +46,28 @@ choice_named(const text *value, const char *what, const char *const *choices, in
 			 errhint("Accepted: %s.", quoted_list(choices, count))));
 }
 
-/*
- * The elements of a one-dimensional array of a fixed-length type, of which
- * there must be from 1 to `most` (0: any number), none NULL.
- */
-void *
-array_elements(ArrayType *array, const char *name, int most, int *count)
+/* Length of a one-dimensional array: from 1 to `most` (0: any number). */
+int
+array_count(const ArrayType *array, const char *name, int most)
 {
-	*count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+
 	if (ARR_NDIM(array) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be a one-dimensional array with at least one element", name)));
-	if (most > 0 && *count > most)
+	if (most > 0 && count > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have at most %d elements, not %d", name, most, *count)));
+				 errmsg("%s must have at most %d elements, not %d", name, most, count)));
+	return count;
+}
+
+/* The elements of such an array of a fixed-length type, none of them NULL. */
+void *
+array_elements(ArrayType *array, const char *name, int most, int *count)
+{
+	*count = array_count(array, name, most);
 	if (array_contains_nulls(array))
 		ereport(
 			ERROR,
@@ -69,15 +75,19 @@ array_elements(ArrayType *array, const char *name, int most, int *count)
 	return ARR_DATA_PTR(array);
 }
 
-/* A share of traffic; the label says whose. */
-void
-check_weight(double weight, const char *label, int len)
+/* A share of traffic. */
+bool
+is_weight(double weight)
 {
-	if (isfinite(weight) && weight > 0.0)
-		return;
+	return isfinite(weight) && weight > 0.0;
+}
+
+void
+weight_error(const char *which, double weight)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("weight of \"%.*s\" must be a positive number, not %g", len, label, weight),
+			 errmsg("%s must be a positive number, not %g", which, weight),
 			 errhint("Weights are shares of the traffic; they need not sum to 1. Leave out a "
 					 "variant that gets no traffic.")));
 }

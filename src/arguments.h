@@ -13,8 +13,10 @@
 
 extern void require_argument(FunctionCallInfo fcinfo, int number, const char *name);
 extern int choice_named(const text *value, const char *what, const char *const *choices, int count);
+extern int array_count(const ArrayType *array, const char *name, int most);
 extern void		*array_elements(ArrayType *array, const char *name, int most, int *count);
-extern void		 check_weight(double weight, const char *label, int len);
+extern bool		 is_weight(double weight);
+extern void		 weight_error(const char *which, double weight) pg_attribute_noreturn();
 extern TupleDesc row_descriptor(FunctionCallInfo fcinfo);
 
 #endif /* EXPSTAT_ARGUMENTS_H */

@@ -117,8 +117,11 @@ read_weights(const Split *split, ArrayType *weights)
 				 errmsg("weights has %d elements, but there are %d variants", count, split->count),
 				 errhint("Give one weight per variant, in the same order.")));
 	for (int i = 0; i < count; i++)
-		check_weight(values[i], VARDATA_ANY(DatumGetPointer(split->labels[i])),
-					 VARSIZE_ANY_EXHDR(DatumGetPointer(split->labels[i])));
+	{
+		if (!is_weight(values[i]))
+			weight_error(psprintf("weight of \"%s\"", TextDatumGetCString(split->labels[i])),
+						 values[i]);
+	}
 	return values;
 }
 

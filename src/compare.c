@@ -78,17 +78,15 @@ open_end(Interval interval, Alternative alternative)
 }
 
 /*
- * From the limits of the ratio r = m_t / m_c to those of the lift
- * (m_t - m_c) / |m_c|, which is r - 1, or 1 - r under a negative control.
+ * From the limits of r - 1, r = m_t / m_c, to those of the lift
+ * (m_t - m_c) / |m_c|, which is that, or its negative under a negative control.
  */
 static Interval
-ratio_to_lift(Interval ratio, double control)
+excess_to_lift(Interval excess, double control)
 {
-	Interval lift;
+	Interval lift = {-excess.high, -excess.low};
 
-	lift.low = control > 0.0 ? ratio.low - 1.0 : 1.0 - ratio.high;
-	lift.high = control > 0.0 ? ratio.high - 1.0 : 1.0 - ratio.low;
-	return lift;
+	return control > 0.0 ? excess : lift;
 }
 
 /*
@@ -109,46 +107,51 @@ lift_delta(double lift, double treatment, double a, double control, double b, do
 }
 
 /*
- * The delta method on log(m_t / m_c), for means of one sign (Katz et al. 1978
- * for proportions):
+ * The delta method on log r, r = m_t / m_c, for means of one sign (Katz et al.
+ * 1978 for proportions):
  *
  *		r exp(+-q sqrt(a / m_t^2 + b / m_c^2))
+ *
+ * computed as r - 1, which for large means and small differences is all.
  */
 static Interval
-lift_log(double treatment, double a, double control, double b, double q)
+lift_log(double diff, double treatment, double a, double control, double b, double q)
 {
-	double	 ratio = treatment / control;
+	double	 log_ratio = log1p(diff / control);
 	double	 half = q * sqrt(a / treatment / treatment + b / control / control);
-	Interval interval = {ratio * exp(-half), ratio * exp(half)};
+	Interval excess = {expm1(log_ratio - half), expm1(log_ratio + half)};
 
-	if (!(ratio > 0.0))
-		return undefined_interval;
-	return ratio_to_lift(interval, control);
+	return excess_to_lift(excess, control);
 }
 
 /*
- * Fieller (1954): the ratios r with (m_t - r m_c)^2 <= q^2 (a + r^2 b), that
- * is between the roots of
+ * Fieller (1954): the ratios r with (m_t - r m_c)^2 <= q^2 (a + r^2 b).  With
+ * x = r - 1 and d = m_t - m_c that is between the roots of
  *
- *		(m_c^2 - q^2 b) r^2 - 2 m_t m_c r + (m_t^2 - q^2 a) = 0
+ *		(m_c^2 - q^2 b) x^2 - 2 (d m_c + q^2 b) x + d^2 - q^2 (a + b) = 0
  *
  * Where the first coefficient is not positive, the control mean cannot be told
  * from zero, the set is unbounded, and no ratio is refused.
  */
 static Interval
-lift_fieller(double treatment, double a, double control, double b, double q)
+lift_fieller(double diff, double treatment, double a, double control, double b, double q)
 {
 	double	 leading = control * control - q * q * b;
-	double	 middle = treatment * control;
-	double	 root = q * sqrt(a * leading + b * treatment * treatment);
-	Interval interval = {-INFINITY, INFINITY};
+	double	 middle = diff * control + q * q * b;
+	double	 constant = diff * diff - q * q * (a + b);
+	double	 root = fabs(q) * sqrt(fmax(a * leading + b * treatment * treatment, 0.0));
+	double	 larger = middle + copysign(root, middle);
+	double	 x1 = larger / leading;
+	double	 x2 = larger == 0.0 ? 0.0 : constant / larger;
+	Interval excess = {fmin(x1, x2), fmax(x1, x2)};
+	Interval everything = {-INFINITY, INFINITY};
+	Interval swapped = {excess.high, excess.low};
 
-	if (leading > 0.0)
-	{
-		interval.low = (middle - root) / leading;
-		interval.high = (middle + root) / leading;
-	}
-	return ratio_to_lift(interval, control);
+	if (!(leading > 0.0))
+		return everything;
+
+	/* A one-sided limit of alpha over one half lies beyond the estimate. */
+	return excess_to_lift(q < 0.0 ? swapped : excess, control);
 }
 
 /*
@@ -185,11 +188,11 @@ lift_interval(const Comparison *comparison, const Estimate *treatment, double a,
 			break;
 		case LIFT_LOG:
 			if (t * c > 0.0)
-				interval =
-					lift_log(t, a, c, b, quantile(question, log_df(treatment, a, control, b, df)));
+				interval = lift_log(comparison->diff, t, a, c, b,
+									quantile(question, log_df(treatment, a, control, b, df)));
 			break;
 		case LIFT_FIELLER:
-			interval = lift_fieller(t, a, c, b, quantile(question, df));
+			interval = lift_fieller(comparison->diff, t, a, c, b, quantile(question, df));
 			break;
 	}
 	return open_end(interval, question->alternative);
@@ -255,34 +258,67 @@ compare_welch(const Estimate *treatment, const Estimate *control, const Question
 }
 
 /*
- * Maximum likelihood estimate of the treatment's proportion under the
- * hypothesis p_t - p_c = d (Farrington and Manning 1990, appendix: the middle
- * root of the likelihood equation's cubic).  For d = 0 it is the pooled
- * proportion.
+ * Derivative of the likelihood of p_t = p, p_c = p - d; it falls with p.
+ */
+static double
+restricted_score(const Estimate *treatment, const Estimate *control, double p, double d)
+{
+	double pc = p - d;
+
+	return (double) treatment->n * (treatment->value - p) / (p * (1.0 - p)) +
+		(double) control->n * (control->value - pc) / (pc * (1.0 - pc));
+}
+
+/*
+ * Maximum likelihood estimate of p_t under the hypothesis p_t - p_c = d
+ * (Farrington and Manning 1990).  They give the closed form of its cubic's
+ * root; bisection of the score keeps the digits that the closed form loses
+ * where a proportion is near 0.  For d = 0 it is the pooled proportion.
  */
 static double
 restricted_proportion(const Estimate *treatment, const Estimate *control, double d)
 {
-	double theta = (double) control->n / (double) treatment->n;
-	double pt = treatment->value;
-	double pc = control->value;
-	double a;
-	double b;
-	double c;
-	double v;
-	double u;
-	double cosine;
+	double low = fmax(0.0, d);
+	double high = fmin(1.0, 1.0 + d);
+	double nt = (double) treatment->n;
+	double nc = (double) control->n;
 
 	if (d == 0.0)
-		return (pt + theta * pc) / (1.0 + theta);
+		return (nt * treatment->value + nc * control->value) / (nt + nc);
 
-	a = 1.0 + theta;
-	b = -(1.0 + theta + pt + theta * pc + d * (theta + 2.0)) / a;
-	c = (d * d + d * (2.0 * pt + theta + 1.0) + pt + theta * pc) / a;
-	v = b * b * b / 27.0 - b * c / 6.0 - pt * d * (1.0 + d) / (2.0 * a);
-	u = copysign(sqrt(fmax(b * b / 9.0 - c / 3.0, 0.0)), v);
-	cosine = u == 0.0 ? 0.0 : fmin(fmax(v / (u * u * u), -1.0), 1.0);
-	return 2.0 * u * cos((M_PI + acos(cosine)) / 3.0) - b / 3.0;
+	for (;;)
+	{
+		double middle = low + (high - low) / 2.0;
+
+		if (middle <= low || middle >= high)
+			return middle;
+		if (restricted_score(treatment, control, middle, d) > 0.0)
+			low = middle;
+		else
+			high = middle;
+	}
+}
+
+/*
+ * Variance of the difference of two proportions under the hypothesis that it
+ * is d.  Failures are counted in place of successes where they are rarer: near
+ * 1 a float8 is too coarse for what is left to 1.
+ */
+static double
+variance_under_null(Estimate treatment, Estimate control, double d)
+{
+	double pt;
+	double pc;
+
+	if (treatment.value + control.value > 1.0)
+	{
+		treatment.value = 1.0 - treatment.value;
+		control.value = 1.0 - control.value;
+		d = -d;
+	}
+	pt = restricted_proportion(&treatment, &control, d);
+	pc = pt - d;
+	return fmax(pt * (1.0 - pt) / (double) treatment.n + pc * (1.0 - pc) / (double) control.n, 0.0);
 }
 
 /*
@@ -316,8 +352,9 @@ newcombe(const Estimate *treatment, const Estimate *control, double diff, const 
 	double	 pc = control->value;
 	Interval interval;
 
-	interval.low = diff - hypot(pt - t.low, c.high - pc);
-	interval.high = diff + hypot(t.high - pt, pc - c.low);
+	/* A one-sided limit of alpha over one half, z < 0, lies beyond the estimate. */
+	interval.low = diff - copysign(hypot(pt - t.low, c.high - pc), z);
+	interval.high = diff + copysign(hypot(t.high - pt, pc - c.low), z);
 	return open_end(interval, question->alternative);
 }
 
@@ -334,18 +371,12 @@ compare_proportions(const Estimate *treatment, const Estimate *control, const Qu
 	double	   pc = control->value;
 	double	   nt = (double) treatment->n;
 	double	   nc = (double) control->n;
-	double	   under_null;
-	double	   under_null_control;
 	Interval   interval;
 
 	if (treatment->n == 0 || control->n == 0)
 		return c;
 
-	under_null = restricted_proportion(treatment, control, question->null_diff);
-	under_null_control = under_null - question->null_diff;
-	c.std_error = sqrt(fmax(under_null * (1.0 - under_null) / nt +
-								under_null_control * (1.0 - under_null_control) / nc,
-							0.0));
+	c.std_error = sqrt(variance_under_null(*treatment, *control, question->null_diff));
 	if (c.std_error > 0.0)
 	{
 		c.statistic = (c.diff - question->null_diff) / c.std_error;

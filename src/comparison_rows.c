@@ -85,7 +85,7 @@ first_treatment(const Moments *m, const Control *control)
 }
 
 static void
-check_two_variants(const Moments *m)
+check_two_variants(const Moments *m, const char *method)
 {
 	if (m->arms.count > 2)
 		ereport(
@@ -93,7 +93,8 @@ check_two_variants(const Moments *m)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("a one-step comparison takes two variants, but there are %d", m->arms.count),
 			 errhint("Use the two-step form, which gives a row per treatment: SELECT c.* FROM "
-					 "(SELECT moments_agg(metric, variant) AS m FROM ...) s, welch_t(s.m) c.")));
+					 "(SELECT moments_agg(metric, variant) AS m FROM ...) s, %s(s.m) c.",
+					 method)));
 }
 
 Datum
@@ -108,8 +109,8 @@ comparison_one_step(FunctionCallInfo fcinfo, CompareArms compare)
 	Request	   request = {default_question, 0};
 	Comparison comparison;
 
-	check_two_variants(m);
 	comparison = compare(m, treatment, control.arm, &request);
+	check_two_variants(m, comparison.method);
 	PG_RETURN_DATUM(HeapTupleGetDatum(
 		comparison_tuple(row_descriptor(fcinfo), &comparison, treatment, control.label)));
 }

@@ -15,7 +15,7 @@ static const Estimate undefined_estimate = {0, NAN, 0.0, NAN};
  *
  *		g' S g,		S = C / (n - 1) the sample covariance matrix,
  *
- * and what rounding the means lost moves the value by g' mean_low.
+ * and what rounding the means lost moves the value by g' residual / n.
  */
 Estimate
 estimate_at(const Moments *m, const Arm *arm, double value, const double *gradient)
@@ -23,7 +23,7 @@ estimate_at(const Moments *m, const Arm *arm, double value, const double *gradie
 	Estimate estimate = {arm->n, value, 0.0, NAN};
 
 	for (int i = 0; i < m->metrics; i++)
-		estimate.low += gradient[i] * moments_mean_low(m, arm)[i];
+		estimate.low += gradient[i] * (moments_residual(m, arm)[i] / (double) arm->n);
 	if (arm->n > 1)
 		estimate.variance = moments_quadratic_form(m, arm, gradient) / (double) (arm->n - 1);
 	return estimate;

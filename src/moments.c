@@ -17,7 +17,7 @@ moments_allocate(int metrics, MomentsConstant kind, const void *constant, Size c
 
 	arms.capacity = capacity;
 	arms.labelroom = labelroom;
-	arms.numbers = 2 * metrics + packed_size(metrics);
+	arms.numbers = moments_numbers(metrics);
 	arms.size = ARM_HEADER_SIZE + labelroom + arms.numbers * sizeof(double);
 
 	size = MOMENTS_HEADER_SIZE + TYPEALIGN(8, constantsize) + (Size) capacity * arms.size;
@@ -107,26 +107,48 @@ moments_add_arm(Moments *m, const char *label, int len, Arm **arm)
 }
 
 /*
- * Store the pair (mean, mean_low) normalised: the exact sum as a rounded value
- * and the rounding error (Knuth 1969, vol. 2, 4.2.2, theorem B, "TwoSum").
+ * Move one mean to where it belongs, the residual taking up what rounding it
+ * loses.  The second step takes up the rounding of the first; a mean that is in
+ * its place stays there, to the last bit.
  */
-void
-moments_set_mean(const Moments *m, Arm *arm, int metric, double mean, double mean_low)
+static void
+normalise_mean(double *mean, double *residual, double n)
 {
-	double sum = mean + mean_low;
-	double part = sum - mean;
+	for (int step = 0; step < 2; step++)
+	{
+		double distance = *residual / n;
+		double moved = *mean;
+		double lost = 0.0;
 
-	moments_mean(m, arm)[metric] = sum;
-	moments_mean_low(m, arm)[metric] = (mean - (sum - part)) + (mean_low - part);
+		add_exactly(&moved, &lost, distance);
+		if (moved == *mean)
+			return;
+		*mean = moved;
+		*residual = lost * n + fma(-distance, n, *residual);
+	}
+}
+
+/* Bring an arm's means into their canonical form. */
+void
+moments_normalise(const Moments *m, Arm *arm)
+{
+	for (int i = 0; i < m->metrics; i++)
+	{
+		moments_residual(m, arm)[i] += moments_residual_low(m, arm)[i];
+		moments_residual_low(m, arm)[i] = 0.0;
+		normalise_mean(&moments_mean(m, arm)[i], &moments_residual(m, arm)[i], (double) arm->n);
+	}
 }
 
 /*
  * Merge the arm `from` into `into`, both of the same metrics.
  *
- * With d = mean_b - mean_a (Chan, Golub and LeVeque 1979, eq. 2.1):
+ * With d = mean_b - mean_a (Chan, Golub and LeVeque 1979, eq. 2.1, for
+ * products):
  *
- *		mean  = mean_a + d n_b / n
- *		C_ij  = C_ij,a + C_ij,b + d_i d_j n_a n_b / n
+ *		C_ij = C_ij,a + C_ij,b + d_i d_j n_a n_b / (n_a + n_b)
+ *
+ * and the residuals of b taken from the mean of a.
  */
 static void
 moments_merge_arm(const Moments *m, Arm *into, const Moments *other, const Arm *from)
@@ -135,26 +157,37 @@ moments_merge_arm(const Moments *m, Arm *into, const Moments *other, const Arm *
 	double		 *comoments = moments_comoments(m, into);
 	const double *other_comoments = moments_comoments(other, from);
 	double		  delta[MOMENTS_METRICS_MAX];
-	double		  share = (double) from->n / ((double) into->n + (double) from->n);
-	double		  factor = (double) into->n * share;
+	double		  na = (double) into->n;
+	double		  nb = (double) from->n;
+	double		  factor = na / (na + nb) * nb;
 
 	for (int i = 0; i < k; i++)
 	{
-		double mean = moments_mean(m, into)[i];
-		double mean_low = moments_mean_low(m, into)[i];
+		double *residual = &moments_residual(m, into)[i];
+		double *residual_low = &moments_residual_low(m, into)[i];
+		double	other_residual = moments_residual(other, from)[i];
+		double	shift = moments_mean(other, from)[i];
+		double	shift_low = 0.0;
+		double	shifted;
 
-		delta[i] =
-			(moments_mean(other, from)[i] - mean) + (moments_mean_low(other, from)[i] - mean_low);
-		moments_set_mean(m, into, i, mean, mean_low + delta[i] * share);
+		add_exactly(&shift, &shift_low, -moments_mean(m, into)[i]);
+		delta[i] = shift + (shift_low + other_residual / nb - *residual / na);
+
+		shifted = nb * shift;
+		add_exactly(residual, residual_low, shifted);
+		add_exactly(residual, residual_low, other_residual);
+		*residual_low +=
+			fma(nb, shift, -shifted) + nb * shift_low + moments_residual_low(other, from)[i];
 	}
 
 	for (int i = 0; i < k; i++)
 	{
+		double scaled = factor * delta[i];
+
 		for (int j = 0; j <= i; j++)
-		{
-			*comoments += *other_comoments++ + factor * delta[i] * delta[j];
-			comoments++;
-		}
+			comoments[j] += other_comoments[j] + scaled * delta[j];
+		comoments += i + 1;
+		other_comoments += i + 1;
 	}
 	into->n += from->n;
 }
@@ -165,7 +198,7 @@ check_can_merge(const Moments *a, const Moments *b)
 	if (a->metrics != b->metrics)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("moments of %d metrics and moments of %d metrics cannot be merged",
+				 errmsg("states of different numbers of metrics cannot be merged: %d and %d",
 						a->metrics, b->metrics),
 				 errhint("Merge states of the same metrics; moments_select() picks metrics out of "
 						 "a larger state.")));
@@ -244,9 +277,7 @@ moments_finish(const Moments *m)
 	{
 		Arm *arm = moments_arm(copy, i);
 
-		for (int j = 0; j < copy->metrics; j++)
-			moments_set_mean(copy, arm, j, moments_mean(copy, arm)[j],
-							 moments_mean_low(copy, arm)[j]);
+		moments_normalise(copy, arm);
 		check_no_overflow(copy, arm);
 	}
 	return copy;
@@ -267,7 +298,7 @@ moments_select_metrics(const Moments *m, const int *metrics, int count)
 		for (int i = 0; i < count; i++)
 		{
 			moments_mean(result, to)[i] = moments_mean(m, from)[metrics[i]];
-			moments_mean_low(result, to)[i] = moments_mean_low(m, from)[metrics[i]];
+			moments_residual(result, to)[i] = moments_residual(m, from)[metrics[i]];
 			for (int j = 0; j <= i; j++)
 				moments_comoments(result, to)[packed_index(i, j)] =
 					moments_comoments(m, from)[packed_index(metrics[i], metrics[j])];
@@ -292,8 +323,8 @@ moments_keep_arms(const Moments *m, const bool *keep)
 }
 
 /*
- * sum w_i (mean_i + mean_low_i) as a pair, with the rounding errors of the
- * products and sums kept (Ogita, Rump and Oishi 2005, algorithm 5.3, "Dot2").
+ * sum w_i mean_i with the rounding errors of the products and sums kept
+ * (Ogita, Rump and Oishi 2005, algorithm 5.3, "Dot2").
  */
 static void
 set_projected_mean(const Moments *m, const Arm *from, const double *weights, const Moments *result,
@@ -301,20 +332,20 @@ set_projected_mean(const Moments *m, const Arm *from, const double *weights, con
 {
 	double sum = 0.0;
 	double low = 0.0;
+	double residual = 0.0;
 
 	for (int i = 0; i < m->metrics; i++)
 	{
 		double mean = moments_mean(m, from)[i];
 		double product = weights[i] * mean;
-		double next = sum + product;
-		double part = next - sum;
 
+		add_exactly(&sum, &low, product);
 		low += fma(weights[i], mean, -product);
-		low += (sum - (next - part)) + (product - part);
-		low += weights[i] * moments_mean_low(m, from)[i];
-		sum = next;
+		residual += weights[i] * moments_residual(m, from)[i];
 	}
-	moments_set_mean(result, to, 0, sum, low);
+	moments_mean(result, to)[0] = sum;
+	moments_residual(result, to)[0] = residual + low * (double) to->n;
+	moments_normalise(result, to);
 }
 
 /*

@@ -10,14 +10,16 @@
  *
  * The numbers of an arm of k metrics are
  *
- *		mean[k], mean_low[k], comoments[k(k+1)/2]
+ *		mean[k], residual[k], residual_low[k], comoments[k(k+1)/2]
  *
- * The mean is the unevaluated sum mean + mean_low.  While rows are added,
- * mean stays the arm's first row and mean_low is the running mean of what the
- * rows differ from it by: a metric of mean 1e12 and variance 1 then loses
- * nothing to rounding, and two arms' means can be subtracted exactly.  A
- * finished state has the pair normalised: mean is the sum rounded to float8,
- * mean_low what the rounding lost.
+ * residual + residual_low is the sum of what the units differ from `mean` by,
+ * kept to twice the precision of a float8, so that
+ *
+ *		true mean = mean + (residual + residual_low) / n
+ *
+ * While rows are added, `mean` stays the arm's first row: a metric of mean 1e12
+ * and variance 1 loses nothing to rounding.  In a finished state `mean` is the
+ * true mean rounded, residual what the rounding lost, residual_low zero.
  *
  * comoments is the lower triangle of the sums of products of deviations from
  * the mean, packed by rows: C11, C21, C22, C31, ...
@@ -86,15 +88,28 @@ moments_mean(const Moments *m, const Arm *arm)
 }
 
 static inline double *
-moments_mean_low(const Moments *m, const Arm *arm)
+moments_residual(const Moments *m, const Arm *arm)
 {
 	return moments_mean(m, arm) + m->metrics;
 }
 
 static inline double *
-moments_comoments(const Moments *m, const Arm *arm)
+moments_residual_low(const Moments *m, const Arm *arm)
 {
 	return moments_mean(m, arm) + 2 * m->metrics;
+}
+
+static inline double *
+moments_comoments(const Moments *m, const Arm *arm)
+{
+	return moments_mean(m, arm) + 3 * m->metrics;
+}
+
+/* float8 values per arm */
+static inline int
+moments_numbers(int metrics)
+{
+	return 3 * metrics + packed_size(metrics);
 }
 
 static inline int
@@ -111,17 +126,30 @@ moments_has_constant(const Moments *m, MomentsConstant kind, const void *constan
 }
 
 /*
+ * Add `value` to sum + sum_low and keep the rounding error (Knuth 1969, vol. 2,
+ * 4.2.2, theorem B, "TwoSum").
+ */
+static inline void
+add_exactly(double *sum, double *sum_low, double value)
+{
+	double total = *sum + value;
+	double part = total - *sum;
+
+	*sum_low += (*sum - (total - part)) + (value - part);
+	*sum = total;
+}
+
+/*
  * Add one unit to an arm.
  *
- * With d = x - mean before the update (Welford 1962; for products Bennett et
- * al. 2009, eq. 3.3):
+ * With y the unit's differences from the arm's first row, T their sum over the
+ * n - 1 units before it (Youngs and Cramer 1971, for products):
  *
- *		mean'  = mean + d / n
- *		C'_ij  = C_ij + d_i d_j (n - 1) / n
+ *		u_i   = (n - 1) y_i - T_i
+ *		C_ij += u_i u_j / (n (n - 1))
  *
- * Every term added to a variance is positive and of the size of the data's
- * own spread, so nothing cancels; differences are taken from the arm's first
- * row, so a large common offset costs no digits either.
+ * Every term added to a variance is positive and of the size of the data's own
+ * spread, so nothing cancels.
  *
  * This runs for every row of a table: it is inline, and k, the state's number
  * of metrics, is an argument, so that a constant k leaves no loops.
@@ -130,13 +158,14 @@ static pg_attribute_always_inline void
 moments_add_row(const Moments *m, Arm *arm, const double *values, int k)
 {
 	double *mean = moments_mean(m, arm);
-	double *mean_low = mean + k;
-	double *comoments = mean_low + k;
-	double	delta[MOMENTS_METRICS_MAX];
-	double	n = (double) ++arm->n;
-	double	shrink = (n - 1.0) / n;
+	double *residual = mean + k;
+	double *residual_low = residual + k;
+	double *comoments = residual_low + k;
+	double	u[MOMENTS_METRICS_MAX];
+	double	before = (double) arm->n++;
+	double	scale;
 
-	if (unlikely(arm->n == 1))
+	if (unlikely(before == 0.0))
 	{
 		for (int i = 0; i < k; i++)
 			mean[i] = values[i];
@@ -145,23 +174,26 @@ moments_add_row(const Moments *m, Arm *arm, const double *values, int k)
 
 	for (int i = 0; i < k; i++)
 	{
-		delta[i] = (values[i] - mean[i]) - mean_low[i];
-		mean_low[i] += delta[i] / n;
+		double y = values[i] - mean[i];
+
+		u[i] = before * y - residual[i];
+		add_exactly(&residual[i], &residual_low[i], y);
 	}
 
+	scale = 1.0 / (before * (before + 1.0));
 	for (int i = 0; i < k; i++)
 	{
-		double scaled = delta[i] * shrink;
+		double scaled = u[i] * scale;
 
 		for (int j = 0; j <= i; j++)
-			comoments[j] += scaled * delta[j];
+			comoments[j] += scaled * u[j];
 		comoments += i + 1;
 	}
 }
 
 extern Moments *moments_create(int metrics, MomentsConstant kind, const void *constant, Size size);
 extern Moments *moments_add_arm(Moments *m, const char *label, int len, Arm **arm);
-extern void moments_set_mean(const Moments *m, Arm *arm, int metric, double mean, double mean_low);
+extern void		moments_normalise(const Moments *m, Arm *arm);
 extern Moments *moments_merge(Moments *into, const Moments *from);
 extern Moments *moments_finish(const Moments *m);
 extern Moments *moments_select_metrics(const Moments *m, const int *metrics, int count);

@@ -28,7 +28,7 @@ moments_project(PG_FUNCTION_ARGS)
 	if (count != m->metrics)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("weights has %d elements, but the state has %d metrics", count, m->metrics),
+				 errmsg("weights has %d elements for a state of %d metrics", count, m->metrics),
 				 errhint("Give one weight per metric, 0 for those that do not count.")));
 	for (int i = 0; i < count; i++)
 	{

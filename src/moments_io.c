@@ -27,35 +27,37 @@ PG_FUNCTION_INFO_V1(moments_ne);
 PG_FUNCTION_INFO_V1(moments_hash);
 
 /*
- * What both readers check of an arm that they have filled in: a state that
- * breaks these rules could not have come from rows.
+ * What both readers do with an arm that they have filled in: bring it into its
+ * canonical form, and refuse what could not have come from rows.
  */
 static void
 check_arm(const Moments *m, Arm *arm, int errorcode)
 {
-	const double *comoments = moments_comoments(m, arm);
+	double *numbers = moments_mean(m, arm);
 
-	for (int i = 0; i < m->metrics; i++)
-		moments_set_mean(m, arm, i, moments_mean(m, arm)[i] + 0.0,
-						 moments_mean_low(m, arm)[i] + 0.0);
-
-	for (int i = 0; i < m->arms.numbers; i++)
-	{
-		if (!isfinite(moments_mean(m, arm)[i]))
-			ereport(ERROR,
-					(errcode(errorcode),
-					 errmsg("invalid moments: variant \"%.*s\" has a number that is not finite",
-							arm->labellen, arm->label)));
-	}
 	if (arm->n < 1)
 		ereport(ERROR,
 				(errcode(errorcode),
 				 errmsg("invalid moments: variant \"%.*s\" has n = " INT64_FORMAT, arm->labellen,
 						arm->label, arm->n),
 				 errhint("A variant has at least one unit.")));
+
+	/* Adding 0 makes a negative zero positive: equal states have equal bytes. */
+	for (int i = 0; i < m->arms.numbers; i++)
+		numbers[i] += 0.0;
+	moments_normalise(m, arm);
+
+	for (int i = 0; i < m->arms.numbers; i++)
+	{
+		if (!isfinite(numbers[i]))
+			ereport(ERROR,
+					(errcode(errorcode),
+					 errmsg("invalid moments: variant \"%.*s\" has a number that is not finite",
+							arm->labellen, arm->label)));
+	}
 	for (int i = 0; i < m->metrics; i++)
 	{
-		double squares = comoments[packed_index(i, i)];
+		double squares = moments_comoments(m, arm)[packed_index(i, i)];
 
 		if (squares < 0.0 || (arm->n == 1 && squares != 0.0))
 			ereport(ERROR,
@@ -165,7 +167,7 @@ get_numbers(JsonbContainer *object, const char *key, bool optional, double *numb
 		if (element->type != jbvNumeric)
 			malformed(psprintf("\"%s\" must hold numbers", key));
 		numbers[i] = DatumGetFloat8(
-			DirectFunctionCall1(numeric_float8, NumericGetDatum(element->val.numeric)));
+			DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(element->val.numeric)));
 	}
 }
 
@@ -214,7 +216,7 @@ create_from_json(JsonbContainer *root, int metrics)
 static Moments *
 read_json_arm(Moments *m, const JsonbValue *label, JsonbContainer *object)
 {
-	static const char *const known[] = {"n", "mean", "mean_low", "comoments", NULL};
+	static const char *const known[] = {"n", "mean", "residual", "comoments", NULL};
 	int						 k = m->metrics;
 	Arm						*arm;
 
@@ -223,7 +225,7 @@ read_json_arm(Moments *m, const JsonbValue *label, JsonbContainer *object)
 					 ERRCODE_INVALID_TEXT_REPRESENTATION);
 	arm->n = get_integer(object, "n");
 	get_numbers(object, "mean", false, moments_mean(m, arm), k);
-	get_numbers(object, "mean_low", true, moments_mean_low(m, arm), k);
+	get_numbers(object, "residual", true, moments_residual(m, arm), k);
 	get_numbers(object, "comoments", false, moments_comoments(m, arm), packed_size(k));
 	check_arm(m, arm, ERRCODE_INVALID_TEXT_REPRESENTATION);
 	return m;
@@ -313,6 +315,20 @@ append_constant(StringInfo buffer, const Moments *m)
 	}
 }
 
+/*
+ * An arm's residuals as they are written, whole: only the state of a running
+ * aggregate, on its way to another node, keeps them in two parts.
+ */
+static double *
+residuals(const Moments *m, const Arm *arm)
+{
+	double *whole = palloc(m->metrics * sizeof(double));
+
+	for (int i = 0; i < m->metrics; i++)
+		whole[i] = moments_residual(m, arm)[i] + moments_residual_low(m, arm)[i];
+	return whole;
+}
+
 static char *
 moments_to_json(const Moments *m)
 {
@@ -332,7 +348,7 @@ moments_to_json(const Moments *m)
 		append_label(&buffer, arm->label, arm->labellen);
 		appendStringInfo(&buffer, ": {\"n\": " INT64_FORMAT, arm->n);
 		append_numbers(&buffer, "mean", moments_mean(m, arm), k);
-		append_numbers(&buffer, "mean_low", moments_mean_low(m, arm), k);
+		append_numbers(&buffer, "residual", residuals(m, arm), k);
 		append_numbers(&buffer, "comoments", moments_comoments(m, arm), packed_size(k));
 		appendStringInfoChar(&buffer, '}');
 	}
@@ -360,13 +376,20 @@ moments_to_jsonb(PG_FUNCTION_ARGS)
  *
  *		int8 version, int8 kind of constant, text constant ("" if none),
  *		int16 metrics, int32 arms, then per arm
- *		text label, int64 n, float8 mean[k], mean_low[k], comoments[k(k+1)/2]
+ *		text label, int64 n, float8 mean[k], residual[k], comoments[k(k+1)/2]
  */
 
 static void
 send_text(StringInfo buffer, const char *text, int len)
 {
 	pq_sendcountedtext(buffer, text, len, false);
+}
+
+static void
+send_numbers(StringInfo buffer, const double *numbers, int count)
+{
+	for (int i = 0; i < count; i++)
+		pq_sendfloat8(buffer, numbers[i]);
 }
 
 Datum
@@ -395,8 +418,9 @@ moments_send(PG_FUNCTION_ARGS)
 
 		send_text(&buffer, arm->label, arm->labellen);
 		pq_sendint64(&buffer, arm->n);
-		for (int j = 0; j < m->arms.numbers; j++)
-			pq_sendfloat8(&buffer, moments_mean(m, arm)[j]);
+		send_numbers(&buffer, moments_mean(m, arm), m->metrics);
+		send_numbers(&buffer, residuals(m, arm), m->metrics);
+		send_numbers(&buffer, moments_comoments(m, arm), packed_size(m->metrics));
 	}
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
 }
@@ -412,6 +436,13 @@ receive_text(StringInfo buffer, int *len)
 				 errmsg("invalid moments: a text of %d bytes where %d are left", bytes,
 						buffer->len - buffer->cursor)));
 	return pq_getmsgtext(buffer, bytes, len);
+}
+
+static void
+receive_numbers(StringInfo buffer, double *numbers, int count)
+{
+	for (int i = 0; i < count; i++)
+		numbers[i] = pq_getmsgfloat8(buffer);
 }
 
 static Moments *
@@ -467,8 +498,9 @@ moments_recv(PG_FUNCTION_ARGS)
 
 		m = add_read_arm(m, label, len, &arm, ERRCODE_INVALID_BINARY_REPRESENTATION);
 		arm->n = pq_getmsgint64(buffer);
-		for (int j = 0; j < m->arms.numbers; j++)
-			moments_mean(m, arm)[j] = pq_getmsgfloat8(buffer);
+		receive_numbers(buffer, moments_mean(m, arm), m->metrics);
+		receive_numbers(buffer, moments_residual(m, arm), m->metrics);
+		receive_numbers(buffer, moments_comoments(m, arm), packed_size(m->metrics));
 		check_arm(m, arm, ERRCODE_INVALID_BINARY_REPRESENTATION);
 		pfree(label);
 	}

@@ -43,9 +43,11 @@ read_weight(const JsonbValue *key, const JsonbValue *value)
 
 	if (value->type != jbvNumeric)
 		malformed_weights();
-	weight.value =
-		DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
-	check_weight(weight.value, weight.label, weight.len);
+	weight.value = DatumGetFloat8(
+		DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value->val.numeric)));
+	if (!is_weight(weight.value))
+		weight_error(psprintf("weight of \"%.*s\"", Min(weight.len, ARM_LABEL_MAX), weight.label),
+					 weight.value);
 	return weight;
 }
 
@@ -234,10 +236,8 @@ srm(PG_FUNCTION_ARGS)
 	check_counts(observed, cells);
 	for (int i = 0; i < cells; i++)
 	{
-		char position[16];
-
-		snprintf(position, sizeof(position), "%d", i + 1);
-		check_weight(weights[i], position, strlen(position));
+		if (!is_weight(weights[i]))
+			weight_error(psprintf("weights[%d]", i + 1), weights[i]);
 	}
 	return srm_result(fcinfo, observed, weights, cells);
 }

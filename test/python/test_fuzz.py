@@ -22,7 +22,7 @@ NUMBERS = ["1e999", "-1e999", "NaN", "Infinity", "-1", "0", "-0", "1e308", "1.79
            "65", "64", "63", "1000", "18446744073709551617", "0.5", "01", "1e", ".5", "0x10", "1" + "0" * 400,
            "1." + "3" * 400, "null", "true", '"1"', "[]", "{}", "[1]", ""]
 SNIPPETS = ["{", "}", "[", "]", ",", ":", '"', '\\', "\\u0000", "\\ud800", "\\udc00\\ud800", "\\u00e9", "\n", "\t",
-            " ", "\x01", "🦊", "é", '"version": 2', '"metrics"', '"variants": {}', '"n"', '"mean"', '"mean_low": [0]',
+            " ", "\x01", "🦊", "é", '"version": 2', '"metrics"', '"variants": {}', '"n"', '"mean"', '"residual": [0]',
             '"comoments"', "[[[[", '{"a":{"a":', "\"" + "x" * 256 + "\"", "-", "+", "e", "E5", "/*", "--", "'", "$"]
 
 CHECK = """
@@ -137,7 +137,7 @@ def mutate_text(rng, text):
         return text[:i] + text[j] + text[i + 1:j] + text[i] + text[j + 1:] if i < j else text[:i]
     for key in rng.sample(["version", "metrics", "variants", "n", "mean", "comoments"], 6):   # a key lost or renamed
         if '"%s"' % key in text:
-            return text.replace('"%s"' % key, '"%s"' % rng.choice(["n", "mean", "mean_low", "", key + "x"]), 1)
+            return text.replace('"%s"' % key, '"%s"' % rng.choice(["n", "mean", "residual", "", key + "x"]), 1)
     return text
 
 

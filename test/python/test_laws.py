@@ -26,8 +26,9 @@ def parse(state):
     variants = {}
     for label, v in j["variants"].items():
         mean = v["mean"]
-        low = v.get("mean_low", [0] * len(mean))
-        variants[label] = (v["n"], [ref.Fraction(a) + ref.Fraction(b) for a, b in zip(mean, low)], v["comoments"])
+        residual = v.get("residual", [0] * len(mean))
+        means = [ref.Fraction(a) + ref.Fraction(b) / v["n"] for a, b in zip(mean, residual)]
+        variants[label] = (v["n"], means, v["comoments"])
     return j["metrics"], variants
 
 
@@ -160,11 +161,11 @@ def test_send_function(db, states):
 
 def test_equality(db):
     a = '{"version": 1, "metrics": 1, "variants": {"a": {"n": 3, "mean": [2], "comoments": [2]}}}'
-    same = '{"variants": {"a": {"comoments": [2.0], "mean_low": [0], "n": 3, "mean": [2e0]}}, "metrics": 1, "version": 1}'
+    same = '{"variants": {"a": {"comoments": [2.0], "residual": [0], "n": 3, "mean": [2e0]}}, "metrics": 1, "version": 1}'
     assert db.one("SELECT %s::moments = %s::moments AND NOT %s::moments <> %s::moments", a, same, a, same)
     for other in (a.replace('"n": 3', '"n": 4'), a.replace("[2]}", "[2.5]}"), a.replace('"a"', '"b"'),
                   a.replace('"mean": [2]', '"mean": [2.0000000000000004]'),
-                  a.replace('"mean": [2]', '"mean": [2], "mean_low": [1e-17]'),
+                  a.replace('"mean": [2]', '"mean": [2], "residual": [1e-17]'),
                   '{"version": 1, "metrics": 2, "variants": {"a": {"n": 3, "mean": [2, 0], "comoments": [2, 0, 0]}}}'):
         assert db.one("SELECT %s::moments <> %s::moments AND NOT %s::moments = %s::moments",
                       a, other, a, other), other

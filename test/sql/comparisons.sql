@@ -29,7 +29,7 @@ FROM (SELECT moments_agg(extra, drug) AS m FROM sleep) s,
 	welch_t(m, alternative => 'greater', null_diff => -0.5);
 
 -- Newcombe (1998), example (a): 56/70 against 48/80, method 10: 0.0524 to 0.3339.
--- (The score test: z = 2.6496 from the pooled proportion 104/150.)
+-- (The score test: z = 2.6502 from the pooled proportion 104/150.)
 CREATE TEMP TABLE newcombe AS
 	SELECT i <= 56 AS success, 'treatment' AS variant FROM generate_series(1, 70) i
 	UNION ALL SELECT i <= 48, 'control' FROM generate_series(1, 80) i;
@@ -94,9 +94,9 @@ FROM lifts, unnest(ARRAY['fieller', 'log']) lift_method,
 		"treatment": {"n": 101, "mean": [-12], "comoments": [10100]}}}', lift_method => lift_method);
 
 -- A tail far below where 1 - cdf is 0.
-SELECT p_value < 1e-250 AND p_value > 1e-300 AS tiny
+SELECT p_value BETWEEN 1e-240 AND 1e-235 AS tiny
 FROM welch_t('{"version": 1, "metrics": 1, "variants": {"control": {"n": 1001, "mean": [0], "comoments": [1000]},
-	"treatment": {"n": 1001, "mean": [2.05], "comoments": [1000]}}}');
+	"treatment": {"n": 1001, "mean": [1.7], "comoments": [1000]}}}');
 
 -- The state is computed once for both aggregates.
 SELECT (welch_t(y, v)).n, moments_agg(y, v)::jsonb #>> '{variants,A,n}' AS n FROM abc WHERE v <> 'B';
@@ -106,7 +106,7 @@ SELECT welch_t(y, v) FROM abc;
 SELECT welch_t(y, v, v) FROM abc;
 SELECT welch_t(y, v, CASE WHEN y > 1 THEN 'A' END) FROM abc;
 SELECT welch_t(y, repeat(v, 10000)) FROM abc;
-SELECT welch_t('NaN', v) FROM abc;
+SELECT welch_t('NaN'::float8, v) FROM abc WHERE v <> 'B';
 SELECT c.* FROM lifts, welch_t(m, alpha => 0) c;
 SELECT c.* FROM lifts, welch_t(m, alpha => 'NaN') c;
 SELECT c.* FROM lifts, welch_t(m, alpha => NULL) c;

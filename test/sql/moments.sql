@@ -89,7 +89,7 @@ SELECT rejected(i) FROM unnest(ARRAY[
 	'{"version": 1, "metrics": 1, "variants": {"a": {"n": 2, "mean": [1], "comoments": [-2]}}}',
 	'{"version": 1, "metrics": 1, "variants": {"a": {"n": 2, "mean": [1e999], "comoments": [2]}}}',
 	'{"version": 1, "metrics": 1, "variants": {"a": {"n": 2, "mean": ["NaN"], "comoments": [2]}}}',
-	'{"version": 1, "metrics": 1, "variants": {"a": {"n": 2, "mean": [1e308], "mean_low": [1e308], "comoments": [2]}}}',
+	'{"version": 1, "metrics": 1, "variants": {"a": {"n": 2, "mean": [1e308], "residual": [1e308], "comoments": [2]}}}',
 	'{"version": 1, "metrics": 1, "variants": {"a": {"n": 2, "mean": [1, 2], "comoments": [2]}}}',
 	'{"version": 1, "metrics": 1, "variants": {"a": {"n": 2, "mean": [1]}}}',
 	'{"version": 1, "metrics": 1, "variants": {"' || repeat('a', 256) || '": {"n": 2, "mean": [1], "comoments": [2]}}}',
