@@ -27,7 +27,7 @@ arms_insert_position(const ArmTable *table, const char *records, const char *lab
 		int		   middle = (low + high) / 2;
 		const Arm *arm = arm_at(table, records, middle);
 
-		if (arm_label_compare(arm->label, arm->labellen, label, len) < 0)
+		if (arm_label_compare(arm->label, arm_label_length(arm), label, len) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -35,14 +35,14 @@ arms_insert_position(const ArmTable *table, const char *records, const char *lab
 	return low;
 }
 
-/* Index of the arm with this label among many, or -1. */
+/* Index of the arm with this label among any number of arms, or -1. */
 int
 arms_search(const ArmTable *table, const char *records, const char *label, int len)
 {
 	int		   i = arms_insert_position(table, records, label, len);
 	const Arm *arm = arm_at(table, records, i);
 
-	if (i < table->count && arm_label_compare(arm->label, arm->labellen, label, len) == 0)
+	if (i < table->count && arm_label_compare(arm->label, arm_label_length(arm), label, len) == 0)
 		return i;
 	return -1;
 }
@@ -79,7 +79,7 @@ arms_insert(ArmTable *table, char *records, const char *label, int len)
 
 	memmove(place + size, place, (table->count - position) * size);
 	memset(place, 0, size);
-	arm->labellen = len;
+	arm->key = arm_key(label, len);
 	memcpy(arm->label, label, len);
 	table->count++;
 	return arm;

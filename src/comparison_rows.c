@@ -30,7 +30,7 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 
 	nulls[column] = treatment == NULL;
 	if (treatment != NULL)
-		values[column] = label_datum(treatment->label, treatment->labellen);
+		values[column] = label_datum(treatment->label, arm_label_length(treatment));
 	column++;
 	nulls[column] = control == NULL;
 	values[column++] = PointerGetDatum(control);
@@ -65,7 +65,7 @@ find_control(const Moments *m, const char *label, int len)
 	{
 		control.arm = moments_arm(m, control.position);
 		label = control.arm->label;
-		len = control.arm->labellen;
+		len = arm_label_length(control.arm);
 	}
 	if (label != NULL)
 		control.label = cstring_to_text_with_len(label, len);

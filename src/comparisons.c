@@ -41,7 +41,7 @@ check_binary(const Moments *m, const Arm *arm, int metric)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("metric %d of variant \"%.*s\" is not a proportion: it has values other "
 						"than 0 and 1",
-						metric + 1, arm->labellen, arm->label),
+						metric + 1, arm_label_length(arm), arm->label),
 				 errhint("Use welch_t for the mean of a metric with other values.")));
 }
 

@@ -47,8 +47,8 @@ moments_append(Moments *m, const Arm *like)
 	Arm *arm = moments_arm(m, m->arms.count++);
 
 	arm->n = like->n;
-	arm->labellen = like->labellen;
-	memcpy(arm->label, like->label, like->labellen);
+	arm->key = like->key;
+	memcpy(arm->label, like->label, arm_label_length(like));
 	return arm;
 }
 
@@ -224,7 +224,7 @@ moments_merge(Moments *into, const Moments *from)
 	for (int i = 0; i < from->arms.count; i++)
 	{
 		const Arm *arm = moments_arm(from, i);
-		int		   position = moments_find(into, arm->label, arm->labellen);
+		int		   position = moments_find(into, arm->label, arm_label_length(arm));
 		Arm		  *own;
 
 		if (position >= 0)
@@ -232,7 +232,7 @@ moments_merge(Moments *into, const Moments *from)
 			moments_merge_arm(into, moments_arm(into, position), from, arm);
 			continue;
 		}
-		into = moments_add_arm(into, arm->label, arm->labellen, &own);
+		into = moments_add_arm(into, arm->label, arm_label_length(arm), &own);
 		own->n = arm->n;
 		memcpy(moments_mean(into, own), moments_mean(from, arm),
 			   from->arms.numbers * sizeof(double));
@@ -251,7 +251,7 @@ check_no_overflow(const Moments *m, const Arm *arm)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("the moments of variant \"%.*s\" are out of range for double precision",
-							arm->labellen, arm->label),
+							arm_label_length(arm), arm->label),
 					 errhint("The squares of the metric's deviations overflow; express the metric "
 							 "in a larger unit.")));
 	}
@@ -269,7 +269,7 @@ moments_finish(const Moments *m)
 	Moments *copy;
 
 	for (int i = 0; i < m->arms.count; i++)
-		labelroom = Max(labelroom, arm_label_room(moments_arm(m, i)->labellen));
+		labelroom = Max(labelroom, arm_label_room(arm_label_length(moments_arm(m, i))));
 
 	copy = moments_allocate(m->metrics, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count, labelroom);
 	moments_copy_arms(copy, m);
@@ -414,7 +414,8 @@ moments_equal(const Moments *a, const Moments *b)
 		const Arm *x = moments_arm(a, i);
 		const Arm *y = moments_arm(b, i);
 
-		if (x->n != y->n || arm_label_compare(x->label, x->labellen, y->label, y->labellen) != 0)
+		if (x->n != y->n ||
+			arm_label_compare(x->label, arm_label_length(x), y->label, arm_label_length(y)) != 0)
 			return false;
 		for (int j = 0; j < a->arms.numbers; j++)
 		{

@@ -111,7 +111,7 @@ moments_summary(PG_FUNCTION_ARGS)
 	for (int a = 0; a < m->arms.count; a++)
 	{
 		const Arm *arm = moments_arm(m, a);
-		Datum	   label = PointerGetDatum(cstring_to_text_with_len(arm->label, arm->labellen));
+		Datum label = PointerGetDatum(cstring_to_text_with_len(arm->label, arm_label_length(arm)));
 
 		for (int i = 0; i < m->metrics; i++)
 		{

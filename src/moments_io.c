@@ -38,8 +38,8 @@ check_arm(const Moments *m, Arm *arm, int errorcode)
 	if (arm->n < 1)
 		ereport(ERROR,
 				(errcode(errorcode),
-				 errmsg("invalid moments: variant \"%.*s\" has n = " INT64_FORMAT, arm->labellen,
-						arm->label, arm->n),
+				 errmsg("invalid moments: variant \"%.*s\" has n = " INT64_FORMAT,
+						arm_label_length(arm), arm->label, arm->n),
 				 errhint("A variant has at least one unit.")));
 
 	/* Adding 0 makes a negative zero positive: equal states have equal bytes. */
@@ -53,7 +53,7 @@ check_arm(const Moments *m, Arm *arm, int errorcode)
 			ereport(ERROR,
 					(errcode(errorcode),
 					 errmsg("invalid moments: variant \"%.*s\" has a number that is not finite",
-							arm->labellen, arm->label)));
+							arm_label_length(arm), arm->label)));
 	}
 	for (int i = 0; i < m->metrics; i++)
 	{
@@ -64,7 +64,7 @@ check_arm(const Moments *m, Arm *arm, int errorcode)
 					(errcode(errorcode),
 					 errmsg("invalid moments: variant \"%.*s\" has a sum of squares of %g for "
 							"metric %d with n = " INT64_FORMAT,
-							arm->labellen, arm->label, squares, i + 1, arm->n)));
+							arm_label_length(arm), arm->label, squares, i + 1, arm->n)));
 	}
 }
 
@@ -345,7 +345,7 @@ moments_to_json(const Moments *m)
 
 		if (i > 0)
 			appendStringInfoString(&buffer, ", ");
-		append_label(&buffer, arm->label, arm->labellen);
+		append_label(&buffer, arm->label, arm_label_length(arm));
 		appendStringInfo(&buffer, ": {\"n\": " INT64_FORMAT, arm->n);
 		append_numbers(&buffer, "mean", moments_mean(m, arm), k);
 		append_numbers(&buffer, "residual", residuals(m, arm), k);
@@ -416,7 +416,7 @@ moments_send(PG_FUNCTION_ARGS)
 	{
 		const Arm *arm = moments_arm(m, i);
 
-		send_text(&buffer, arm->label, arm->labellen);
+		send_text(&buffer, arm->label, arm_label_length(arm));
 		pq_sendint64(&buffer, arm->n);
 		send_numbers(&buffer, moments_mean(m, arm), m->metrics);
 		send_numbers(&buffer, residuals(m, arm), m->metrics);
@@ -532,7 +532,8 @@ moments_hash(PG_FUNCTION_ARGS)
 	{
 		const Arm *arm = moments_arm(m, i);
 
-		hash = hash_combine(hash, hash_bytes((const unsigned char *) arm->label, arm->labellen));
+		hash = hash_combine(hash,
+							hash_bytes((const unsigned char *) arm->label, arm_label_length(arm)));
 		hash = hash_combine(hash, hash_bytes((const unsigned char *) &arm->n, sizeof(arm->n)));
 	}
 	PG_RETURN_UINT32(hash);

@@ -191,7 +191,7 @@ srm_final(PG_FUNCTION_ARGS)
 	object = (JsonbContainer *) m->data;
 	weights = read_weights(object, &cells);
 	for (int i = 0; i < m->arms.count; i++)
-		check_named(object, moments_arm(m, i)->label, moments_arm(m, i)->labellen);
+		check_named(object, moments_arm(m, i)->label, arm_label_length(moments_arm(m, i)));
 
 	observed = palloc(cells * sizeof(int64));
 	values = palloc(cells * sizeof(double));
