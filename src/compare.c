@@ -18,28 +18,21 @@ typedef struct Interval
 
 static const Interval undefined_interval = {NAN, NAN};
 
-/* The estimate's squared standard error. */
-static double
-squared_error(const Estimate *estimate)
-{
-	return estimate->variance / (double) estimate->n;
-}
-
 /*
  * Degrees of freedom of the sum of two squared standard errors a and b
  * (Satterthwaite 1946; Welch 1947, eq. 28):
  *
- *		(a + b)^2 / (a^2 / (n_a - 1) + b^2 / (n_b - 1))
+ *		(a + b)^2 / (a^2 / df_a + b^2 / df_b)
  *
  * written in shares of a + b, so that no square under- or overflows.
  */
 static double
-welch_df(double a, int64 na, double b, int64 nb)
+welch_df(double a, double df_a, double b, double df_b)
 {
 	double share_a = a / (a + b);
 	double share_b = b / (a + b);
 
-	return 1.0 / (share_a * share_a / (double) (na - 1) + share_b * share_b / (double) (nb - 1));
+	return 1.0 / (share_a * share_a / df_a + share_b * share_b / df_b);
 }
 
 static double
@@ -166,7 +159,7 @@ log_df(const Estimate *treatment, double a, const Estimate *control, double b, d
 
 	if (isinf(df))
 		return df;
-	return welch_df(a / t / t, treatment->n, b / c / c, control->n);
+	return welch_df(a / t / t, treatment->df, b / c / c, control->df);
 }
 
 /* The interval of the lift; a and b are the squared errors of the two means. */
@@ -230,8 +223,8 @@ Comparison
 compare_welch(const Estimate *treatment, const Estimate *control, const Question *question)
 {
 	Comparison c = compare_values(treatment, control, question, "welch_t");
-	double	   a = squared_error(treatment);
-	double	   b = squared_error(control);
+	double	   a = treatment->squared_error;
+	double	   b = control->squared_error;
 	double	   half;
 	Interval   diff;
 	Interval   lift;
@@ -241,7 +234,7 @@ compare_welch(const Estimate *treatment, const Estimate *control, const Question
 		return c;
 
 	c.statistic = (c.diff - question->null_diff) / c.std_error;
-	c.df = welch_df(a, treatment->n, b, control->n);
+	c.df = welch_df(a, treatment->df, b, control->df);
 	c.p_value = p_value(c.statistic, c.df, question->alternative);
 
 	half = quantile(question, c.df) * c.std_error;

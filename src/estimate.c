@@ -6,26 +6,31 @@
 
 #include <math.h>
 
-static const Estimate undefined_estimate = {0, NAN, 0.0, NAN};
+/* The estimate of an arm without units. */
+static const Estimate no_estimate = {0, NAN, 0.0, NAN, NAN};
 
 /*
  * The estimate g(mean) of an arm, given its value at the rounded means and its
  * gradient there.  By the delta method (Deng, Knoblich and Lu 2018, "Applying
- * the Delta Method in Metric Analytics", eq. 2) its variance per unit is
+ * the Delta Method in Metric Analytics", eq. 2) its variance is
  *
- *		g' S g,		S = C / (n - 1) the sample covariance matrix,
+ *		g' S g / n,		S = C / (n - 1) the sample covariance matrix,
  *
  * and what rounding the means lost moves the value by g' residual / n.
  */
 Estimate
 estimate_at(const Moments *m, const Arm *arm, double value, const double *gradient)
 {
-	Estimate estimate = {arm->n, value, 0.0, NAN};
+	double	 n = (double) arm->n;
+	Estimate estimate = {arm->n, value, 0.0, NAN, NAN};
 
 	for (int i = 0; i < m->metrics; i++)
-		estimate.low += gradient[i] * (moments_residual(m, arm)[i] / (double) arm->n);
+		estimate.low += gradient[i] * (moments_residual(m, arm)[i] / n);
 	if (arm->n > 1)
-		estimate.variance = moments_quadratic_form(m, arm, gradient) / (double) (arm->n - 1);
+	{
+		estimate.df = n - 1.0;
+		estimate.squared_error = moments_quadratic_form(m, arm, gradient) / estimate.df / n;
+	}
 	return estimate;
 }
 
@@ -36,7 +41,7 @@ estimate_mean(const Moments *m, const Arm *arm, int metric)
 	double gradient[MOMENTS_METRICS_MAX] = {0};
 
 	if (arm == NULL)
-		return undefined_estimate;
+		return no_estimate;
 
 	gradient[metric] = 1.0;
 	return estimate_at(m, arm, moments_mean(m, arm)[metric], gradient);

@@ -20,7 +20,8 @@ typedef struct Estimate
 	int64  n;	  /* units */
 	double value; /* g(mean) */
 	double low;
-	double variance; /* per unit; the estimate's own is variance / n */
+	double squared_error; /* variance of the estimate */
+	double df;			  /* degrees of freedom of that */
 } Estimate;
 
 extern Estimate estimate_at(const Moments *m, const Arm *arm, double value, const double *gradient);
