@@ -139,6 +139,11 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION moments_filter(moments, text[]) IS
 'moments of some of the variants; labels that do not occur are ignored';
 
+CREATE FUNCTION moments_relabel(m moments, labels jsonb) RETURNS moments
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION moments_relabel(moments, jsonb) IS
+'moments with variants renamed, {"old": "new"}; those that get the same label are merged';
+
 CREATE FUNCTION moments_summary(m moments)
 RETURNS TABLE (variant text, n bigint, metric integer, mean float8, variance float8)
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 4 AS 'MODULE_PATHNAME';

@@ -12,11 +12,15 @@
 #include "arguments.h"
 
 PG_FUNCTION_INFO_V1(moments_accum);
-PG_FUNCTION_INFO_V1(moments_accum_pair);
-PG_FUNCTION_INFO_V1(moments_accum_array);
 PG_FUNCTION_INFO_V1(moments_accum_control);
+PG_FUNCTION_INFO_V1(moments_accum_pair);
+PG_FUNCTION_INFO_V1(moments_accum_pair_control);
+PG_FUNCTION_INFO_V1(moments_accum_array);
 PG_FUNCTION_INFO_V1(moments_accum_boolean);
 PG_FUNCTION_INFO_V1(moments_accum_boolean_control);
+PG_FUNCTION_INFO_V1(covariate_accum);
+PG_FUNCTION_INFO_V1(covariate_accum_variant);
+PG_FUNCTION_INFO_V1(covariate_accum_control);
 PG_FUNCTION_INFO_V1(moments_combine);
 PG_FUNCTION_INFO_V1(moments_final);
 
@@ -93,28 +97,66 @@ metric_not_finite(double value, const char *name, int position)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0)); \
 	} while (0)
 
-/* (state, y, variant) */
-Datum
-moments_accum(PG_FUNCTION_ARGS)
+/* The state of an aggregate whose argument `number` is the control label. */
+static Moments *
+state_with_control(FunctionCallInfo fcinfo, int metrics, int number)
 {
-	double	 y;
-	Moments *m;
+	text *control;
+
+	if (PG_ARGISNULL(number))
+		return aggregate_state(fcinfo, metrics, MOMENTS_NO_CONSTANT, NULL, 0);
+
+	control = PG_GETARG_TEXT_PP(number);
+	arm_label_check(VARDATA_ANY(control), VARSIZE_ANY_EXHDR(control));
+	return aggregate_state(fcinfo, metrics, MOMENTS_CONTROL, VARDATA_ANY(control),
+						   VARSIZE_ANY_EXHDR(control));
+}
+
+/*
+ * Add a row of k metrics.  Its variant is the argument of that number, and the
+ * control, if the aggregate takes it, the next one.
+ */
+static pg_attribute_always_inline Datum
+accumulate(FunctionCallInfo fcinfo, const double *values, int k, int variant, bool has_control)
+{
+	Moments *m = has_control ? state_with_control(fcinfo, k, variant + 1)
+							 : aggregate_state(fcinfo, k, MOMENTS_NO_CONSTANT, NULL, 0);
+	text	*label = PG_GETARG_TEXT_PP(variant);
+
+	PG_RETURN_POINTER(aggregate_row(m, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label), values, k));
+}
+
+/* (state, y, variant [, control]) */
+static pg_attribute_always_inline Datum
+accumulate_metric(FunctionCallInfo fcinfo, bool has_control)
+{
+	double y;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		RETURN_STATE_UNCHANGED();
 
 	y = PG_GETARG_FLOAT8(1);
 	check_metric(y, "y", 0);
-	m = aggregate_state(fcinfo, 1, MOMENTS_NO_CONSTANT, NULL, 0);
-	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), &y, 1));
+	return accumulate(fcinfo, &y, 1, 2, has_control);
 }
 
-/* (state, y, x, variant) */
 Datum
-moments_accum_pair(PG_FUNCTION_ARGS)
+moments_accum(PG_FUNCTION_ARGS)
 {
-	double	 values[2];
-	Moments *m;
+	return accumulate_metric(fcinfo, false);
+}
+
+Datum
+moments_accum_control(PG_FUNCTION_ARGS)
+{
+	return accumulate_metric(fcinfo, true);
+}
+
+/* (state, y, x, variant [, control]) */
+static pg_attribute_always_inline Datum
+accumulate_pair(FunctionCallInfo fcinfo, bool has_control)
+{
+	double values[2];
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		RETURN_STATE_UNCHANGED();
@@ -123,8 +165,19 @@ moments_accum_pair(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_FLOAT8(2);
 	check_metric(values[0], "y", 0);
 	check_metric(values[1], "x", 0);
-	m = aggregate_state(fcinfo, 2, MOMENTS_NO_CONSTANT, NULL, 0);
-	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(3), values, 2));
+	return accumulate(fcinfo, values, 2, 3, has_control);
+}
+
+Datum
+moments_accum_pair(PG_FUNCTION_ARGS)
+{
+	return accumulate_pair(fcinfo, false);
+}
+
+Datum
+moments_accum_pair_control(PG_FUNCTION_ARGS)
+{
+	return accumulate_pair(fcinfo, true);
 }
 
 /* (state, ys, variant) */
@@ -134,7 +187,6 @@ moments_accum_array(PG_FUNCTION_ARGS)
 	ArrayType	 *array;
 	const double *ys;
 	int			  k;
-	Moments		 *m;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		RETURN_STATE_UNCHANGED();
@@ -147,65 +199,86 @@ moments_accum_array(PG_FUNCTION_ARGS)
 	ys = (const double *) ARR_DATA_PTR(array);
 	for (int i = 0; i < k; i++)
 		check_metric(ys[i], "ys", i + 1);
-	m = aggregate_state(fcinfo, k, MOMENTS_NO_CONSTANT, NULL, 0);
-	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), ys, k));
+	return accumulate(fcinfo, ys, k, 2, false);
 }
 
-/* The state of an aggregate of one metric whose argument `number` is the control. */
-static Moments *
-state_with_control(FunctionCallInfo fcinfo, int number)
-{
-	text *control;
-
-	if (PG_ARGISNULL(number))
-		return aggregate_state(fcinfo, 1, MOMENTS_NO_CONSTANT, NULL, 0);
-
-	control = PG_GETARG_TEXT_PP(number);
-	arm_label_check(VARDATA_ANY(control), VARSIZE_ANY_EXHDR(control));
-	return aggregate_state(fcinfo, 1, MOMENTS_CONTROL, VARDATA_ANY(control),
-						   VARSIZE_ANY_EXHDR(control));
-}
-
-/* (state, y, variant, control) */
-Datum
-moments_accum_control(PG_FUNCTION_ARGS)
+/* (state, success, variant [, control]) */
+static Datum
+accumulate_boolean(FunctionCallInfo fcinfo, bool has_control)
 {
 	double y;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		RETURN_STATE_UNCHANGED();
 
-	y = PG_GETARG_FLOAT8(1);
-	check_metric(y, "y", 0);
-	PG_RETURN_POINTER(aggregate_row(state_with_control(fcinfo, 3), PG_GETARG_TEXT_PP(2), &y, 1));
+	y = PG_GETARG_BOOL(1) ? 1.0 : 0.0;
+	return accumulate(fcinfo, &y, 1, 2, has_control);
 }
 
-/* (state, success, variant) */
 Datum
 moments_accum_boolean(PG_FUNCTION_ARGS)
 {
-	double	 y;
-	Moments *m;
-
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		RETURN_STATE_UNCHANGED();
-
-	y = PG_GETARG_BOOL(1) ? 1.0 : 0.0;
-	m = aggregate_state(fcinfo, 1, MOMENTS_NO_CONSTANT, NULL, 0);
-	PG_RETURN_POINTER(aggregate_row(m, PG_GETARG_TEXT_PP(2), &y, 1));
+	return accumulate_boolean(fcinfo, false);
 }
 
-/* (state, success, variant, control) */
 Datum
 moments_accum_boolean_control(PG_FUNCTION_ARGS)
 {
-	double y;
+	return accumulate_boolean(fcinfo, true);
+}
 
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+/*
+ * The metrics of a unit whose covariate may be missing: y, x or 0, and whether
+ * x is missing (the missing-indicator method).  The unit counts either way.
+ */
+static inline void
+covariate_values(FunctionCallInfo fcinfo, double *values)
+{
+	values[0] = PG_GETARG_FLOAT8(1);
+	values[1] = PG_ARGISNULL(2) ? 0.0 : PG_GETARG_FLOAT8(2);
+	values[2] = PG_ARGISNULL(2) ? 1.0 : 0.0;
+	check_metric(values[0], "y", 0);
+	check_metric(values[1], "x", 0);
+}
+
+/* (state, y, x): one arm, without a name */
+Datum
+covariate_accum(PG_FUNCTION_ARGS)
+{
+	double	 values[3];
+	Moments *m;
+
+	if (PG_ARGISNULL(1))
 		RETURN_STATE_UNCHANGED();
 
-	y = PG_GETARG_BOOL(1) ? 1.0 : 0.0;
-	PG_RETURN_POINTER(aggregate_row(state_with_control(fcinfo, 3), PG_GETARG_TEXT_PP(2), &y, 1));
+	covariate_values(fcinfo, values);
+	m = aggregate_state(fcinfo, 3, MOMENTS_NO_CONSTANT, NULL, 0);
+	PG_RETURN_POINTER(aggregate_row(m, "", 0, values, 3));
+}
+
+/* (state, y, x, variant [, control]) */
+static pg_attribute_always_inline Datum
+accumulate_covariate(FunctionCallInfo fcinfo, bool has_control)
+{
+	double values[3];
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(3))
+		RETURN_STATE_UNCHANGED();
+
+	covariate_values(fcinfo, values);
+	return accumulate(fcinfo, values, 3, 3, has_control);
+}
+
+Datum
+covariate_accum_variant(PG_FUNCTION_ARGS)
+{
+	return accumulate_covariate(fcinfo, false);
+}
+
+Datum
+covariate_accum_control(PG_FUNCTION_ARGS)
+{
+	return accumulate_covariate(fcinfo, true);
 }
 
 /*

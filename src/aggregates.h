@@ -23,12 +23,10 @@ check_metric(double value, const char *name, int position)
 
 /* Add one row of k metrics, the state's; the state may move. */
 static pg_attribute_always_inline Moments *
-aggregate_row(Moments *m, const text *variant, const double *values, int k)
+aggregate_row(Moments *m, const char *label, int len, const double *values, int k)
 {
-	const char *label = VARDATA_ANY(variant);
-	int			len = VARSIZE_ANY_EXHDR(variant);
-	int			position = moments_find(m, label, len);
-	Arm		   *arm;
+	int	 position = moments_find(m, label, len);
+	Arm *arm;
 
 	if (likely(position >= 0))
 		arm = moments_arm(m, position);

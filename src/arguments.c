@@ -75,6 +75,18 @@ array_elements(ArrayType *array, const char *name, int most, int *count)
 	return ARR_DATA_PTR(array);
 }
 
+/* The 0-based index of a metric by its position from 1. */
+int
+metric_position(int position, int metrics)
+{
+	if (position < 1 || position > metrics)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metric %d does not exist: the state has %d", position, metrics),
+				 errhint("Metrics are numbered from 1, in the order they were aggregated in.")));
+	return position - 1;
+}
+
 /* A share of traffic. */
 bool
 is_weight(double weight)

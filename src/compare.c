@@ -19,20 +19,20 @@ typedef struct Interval
 static const Interval undefined_interval = {NAN, NAN};
 
 /*
- * Degrees of freedom of the sum of two squared standard errors a and b
- * (Satterthwaite 1946; Welch 1947, eq. 28):
+ * Degrees of freedom of a sum of squared standard errors e_i (Satterthwaite
+ * 1946; Welch 1947, eq. 28):
  *
- *		(a + b)^2 / (a^2 / df_a + b^2 / df_b)
+ *		(sum e_i)^2 / sum (e_i^2 / df_i)
  *
- * written in shares of a + b, so that no square under- or overflows.
+ * written in shares of the sum, so that no square under- or overflows.
  */
 static double
-welch_df(double a, double df_a, double b, double df_b)
+welch_df(double a, double df_a, double b, double df_b, double c, double df_c)
 {
-	double share_a = a / (a + b);
-	double share_b = b / (a + b);
+	double sum = a + b + c;
 
-	return 1.0 / (share_a * share_a / df_a + share_b * share_b / df_b);
+	return 1.0 /
+		(a / sum * (a / sum) / df_a + b / sum * (b / sum) / df_b + c / sum * (c / sum) / df_c);
 }
 
 static double
@@ -82,69 +82,79 @@ excess_to_lift(Interval excess, double control)
 	return control > 0.0 ? excess : lift;
 }
 
+/* Squared errors of the treatment's and the control's estimate, and their covariance. */
+typedef struct Errors
+{
+	double t;
+	double c;
+	double tc;
+} Errors;
+
 /*
  * Delta method: r = m_t / m_c has the squared error
  *
- *		(a + r^2 b) / m_c^2,	a, b the squared errors of m_t, m_c
+ *		(e_t - 2 r e_tc + r^2 e_c) / m_c^2
  *
- * (Deng, Knoblich and Lu 2018, eq. 4, independent arms).
+ * (Deng, Knoblich and Lu 2018, eq. 3).
  */
 static Interval
-lift_delta(double lift, double treatment, double a, double control, double b, double q)
+lift_delta(double lift, double t, double c, Errors e, double q)
 {
-	double	 ratio = treatment / control;
-	double	 half = q * sqrt(a + ratio * ratio * b) / fabs(control);
+	double	 r = t / c;
+	double	 half = q * sqrt(fmax(e.t - 2.0 * r * e.tc + r * r * e.c, 0.0)) / fabs(c);
 	Interval interval = {lift - half, lift + half};
 
 	return interval;
 }
 
 /*
- * The delta method on log r, r = m_t / m_c, for means of one sign (Katz et al.
- * 1978 for proportions):
+ * The delta method on log r, for means of one sign (Katz et al. 1978 for
+ * proportions):
  *
- *		r exp(+-q sqrt(a / m_t^2 + b / m_c^2))
+ *		r exp(+-q sqrt(e_t / m_t^2 - 2 e_tc / (m_t m_c) + e_c / m_c^2))
  *
  * computed as r - 1, which for large means and small differences is all.
  */
 static Interval
-lift_log(double diff, double treatment, double a, double control, double b, double q)
+lift_log(double diff, double t, double c, Errors e, double q)
 {
-	double	 log_ratio = log1p(diff / control);
-	double	 half = q * sqrt(a / treatment / treatment + b / control / control);
+	double	 log_ratio = log1p(diff / c);
+	double	 half = q * sqrt(fmax(e.t / t / t - 2.0 * e.tc / t / c + e.c / c / c, 0.0));
 	Interval excess = {expm1(log_ratio - half), expm1(log_ratio + half)};
 
-	return excess_to_lift(excess, control);
+	return excess_to_lift(excess, c);
 }
 
 /*
- * Fieller (1954): the ratios r with (m_t - r m_c)^2 <= q^2 (a + r^2 b).  With
- * x = r - 1 and d = m_t - m_c that is between the roots of
+ * Fieller (1954): the ratios r with (m_t - r m_c)^2 <= q^2 (e_t - 2 r e_tc +
+ * r^2 e_c).  With x = r - 1 and d = m_t - m_c that is between the roots of
  *
- *		(m_c^2 - q^2 b) x^2 - 2 (d m_c + q^2 b) x + d^2 - q^2 (a + b) = 0
+ *		(m_c^2 - q^2 e_c) x^2 - 2 (d m_c + q^2 (e_c - e_tc)) x
+ *			+ d^2 - q^2 (e_t - 2 e_tc + e_c) = 0
  *
  * Where the first coefficient is not positive, the control mean cannot be told
  * from zero, the set is unbounded, and no ratio is refused.
  */
 static Interval
-lift_fieller(double diff, double treatment, double a, double control, double b, double q)
+lift_fieller(double diff, double t, double c, Errors e, double q)
 {
-	double	 leading = control * control - q * q * b;
-	double	 middle = diff * control + q * q * b;
-	double	 constant = diff * diff - q * q * (a + b);
-	double	 root = fabs(q) * sqrt(fmax(a * leading + b * treatment * treatment, 0.0));
+	double	 leading = c * c - q * q * e.c;
+	double	 middle = diff * c + q * q * (e.c - e.tc);
+	double	 constant = diff * diff - q * q * (e.t - 2.0 * e.tc + e.c);
+	double	 discriminant = e.t * leading + e.c * t * t - 2.0 * t * c * e.tc + q * q * e.tc * e.tc;
+	double	 root = fabs(q) * sqrt(fmax(discriminant, 0.0));
 	double	 larger = middle + copysign(root, middle);
 	double	 x1 = larger / leading;
 	double	 x2 = larger == 0.0 ? 0.0 : constant / larger;
 	Interval excess = {fmin(x1, x2), fmax(x1, x2)};
-	Interval everything = {-INFINITY, INFINITY};
 	Interval swapped = {excess.high, excess.low};
+	Interval everything = {-INFINITY, INFINITY};
 
 	if (!(leading > 0.0))
 		return everything;
 
 	/* A one-sided limit of alpha over one half lies beyond the estimate. */
-	return excess_to_lift(q < 0.0 ? swapped : excess, control);
+	return excess_to_lift(q < 0.0 ? swapped : excess, c);
 }
 
 /*
@@ -152,40 +162,41 @@ lift_fieller(double diff, double treatment, double a, double control, double b, 
  * if the difference has any.
  */
 static double
-log_df(const Estimate *treatment, double a, const Estimate *control, double b, double df)
+log_df(const Estimate *treatment, const Estimate *control, double df)
 {
 	double t = treatment->value;
 	double c = control->value;
 
 	if (isinf(df))
 		return df;
-	return welch_df(a / t / t, treatment->df, b / c / c, control->df);
+	return welch_df(treatment->squared_error / t / t, treatment->df, control->squared_error / c / c,
+					control->df, 0.0, 1.0);
 }
 
-/* The interval of the lift; a and b are the squared errors of the two means. */
 static Interval
-lift_interval(const Comparison *comparison, const Estimate *treatment, double a,
-			  const Estimate *control, double b, double df, const Question *question)
+lift_interval(const Comparison *comparison, const Estimate *treatment, const Estimate *control,
+			  Errors errors, double df, const Question *question)
 {
+	double	 diff = comparison->diff;
 	double	 t = treatment->value;
 	double	 c = control->value;
 	Interval interval = undefined_interval;
 
-	if (isnan(comparison->lift) || !(a + b > 0.0))
+	if (isnan(comparison->lift) || !(errors.t + errors.c > 0.0))
 		return interval;
 
 	switch (question->lift_method)
 	{
 		case LIFT_DELTA:
-			interval = lift_delta(comparison->lift, t, a, c, b, quantile(question, df));
+			interval = lift_delta(comparison->lift, t, c, errors, quantile(question, df));
 			break;
 		case LIFT_LOG:
-			if (t * c > 0.0)
-				interval = lift_log(comparison->diff, t, a, c, b,
-									quantile(question, log_df(treatment, a, control, b, df)));
+			if ((t > 0.0) == (c > 0.0) && t != 0.0)
+				interval = lift_log(diff, t, c, errors,
+									quantile(question, log_df(treatment, control, df)));
 			break;
 		case LIFT_FIELLER:
-			interval = lift_fieller(comparison->diff, t, a, c, b, quantile(question, df));
+			interval = lift_fieller(diff, t, c, errors, quantile(question, df));
 			break;
 	}
 	return open_end(interval, question->alternative);
@@ -203,7 +214,13 @@ compare_values(const Estimate *treatment, const Estimate *control, const Questio
 	c.estimate = treatment->value;
 	c.estimate_control = control->value;
 	c.diff = (treatment->value - control->value) + (treatment->low - control->low);
-	c.lift = control->value == 0.0 ? NAN : c.diff / fabs(control->value);
+	c.lift = c.diff / fabs(control->value);
+
+	/* Not defined: a control mean of 0, or what is out of a float8's range. */
+	if (!isfinite(c.diff))
+		c.diff = NAN;
+	if (!isfinite(c.lift))
+		c.lift = NAN;
 	c.std_error = c.statistic = c.df = c.p_value = NAN;
 	c.diff_low = c.diff_high = c.lift_low = c.lift_high = NAN;
 	c.alpha = question->alpha;
@@ -215,38 +232,43 @@ compare_values(const Estimate *treatment, const Estimate *control, const Questio
  * Welch's t-test for unequal variances (Welch 1947), with
  *
  *		statistic = (diff - null_diff) / std_error
- *		std_error = sqrt(s_t^2 / n_t + s_c^2 / n_c)
+ *		std_error = sqrt(e_t + e_c)
  *
- * and the t distribution with Welch's degrees of freedom.
+ * and the t distribution with Welch's degrees of freedom.  What the estimates
+ * share, if anything, adds the variance of its own difference.
  */
 Comparison
-compare_welch(const Estimate *treatment, const Estimate *control, const Question *question)
+compare_welch(const Estimate *treatment, const Estimate *control, const SharedError *shared,
+			  const Question *question, const char *method)
 {
-	Comparison c = compare_values(treatment, control, question, "welch_t");
-	double	   a = treatment->squared_error;
-	double	   b = control->squared_error;
+	static const SharedError nothing = {0.0, 0.0, 0.0, 1.0};
+	const SharedError		*s = shared != NULL ? shared : &nothing;
+	double					 both = fmax(s->treatment - 2.0 * s->covariance + s->control, 0.0);
+	Errors errors = {treatment->squared_error + s->treatment, control->squared_error + s->control,
+					 s->covariance};
+	Comparison c = compare_values(treatment, control, question, method);
 	double	   half;
-	Interval   diff;
-	Interval   lift;
+	Interval   interval;
 
-	c.std_error = sqrt(a + b);
+	c.std_error = sqrt(treatment->squared_error + control->squared_error + both);
 	if (!(c.std_error > 0.0))
 		return c;
 
 	c.statistic = (c.diff - question->null_diff) / c.std_error;
-	c.df = welch_df(a, treatment->df, b, control->df);
+	c.df = welch_df(treatment->squared_error, treatment->df, control->squared_error, control->df,
+					both, s->df);
 	c.p_value = p_value(c.statistic, c.df, question->alternative);
 
 	half = quantile(question, c.df) * c.std_error;
-	diff.low = c.diff - half;
-	diff.high = c.diff + half;
-	diff = open_end(diff, question->alternative);
-	c.diff_low = diff.low;
-	c.diff_high = diff.high;
+	interval.low = c.diff - half;
+	interval.high = c.diff + half;
+	interval = open_end(interval, question->alternative);
+	c.diff_low = interval.low;
+	c.diff_high = interval.high;
 
-	lift = lift_interval(&c, treatment, a, control, b, c.df, question);
-	c.lift_low = lift.low;
-	c.lift_high = lift.high;
+	interval = lift_interval(&c, treatment, control, errors, c.df, question);
+	c.lift_low = interval.low;
+	c.lift_high = interval.high;
 	return c;
 }
 
@@ -364,6 +386,7 @@ compare_proportions(const Estimate *treatment, const Estimate *control, const Qu
 	double	   pc = control->value;
 	double	   nt = (double) treatment->n;
 	double	   nc = (double) control->n;
+	Errors	   errors = {0.0, 0.0, 0.0};
 	Interval   interval;
 
 	if (treatment->n == 0 || control->n == 0)
@@ -380,8 +403,9 @@ compare_proportions(const Estimate *treatment, const Estimate *control, const Qu
 	c.diff_low = interval.low;
 	c.diff_high = interval.high;
 
-	interval = lift_interval(&c, treatment, pt * (1.0 - pt) / nt, control, pc * (1.0 - pc) / nc,
-							 INFINITY, question);
+	errors.t = pt * (1.0 - pt) / nt;
+	errors.c = pc * (1.0 - pc) / nc;
+	interval = lift_interval(&c, treatment, control, errors, INFINITY, question);
 	c.lift_low = interval.low;
 	c.lift_high = interval.high;
 	return c;

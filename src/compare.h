@@ -53,8 +53,21 @@ typedef struct Comparison
 	const char *method;
 } Comparison;
 
+/*
+ * What two estimates share, beyond the errors of their own arms: the
+ * covariances of treatment and control, and the degrees of freedom of these.
+ */
+typedef struct SharedError
+{
+	double treatment;
+	double control;
+	double covariance;
+	double df;
+} SharedError;
+
 extern Comparison
-compare_welch(const Estimate *treatment, const Estimate *control, const Question *question);
+compare_welch(const Estimate *treatment, const Estimate *control, const SharedError *shared,
+			  const Question *question, const char *method);
 extern Comparison
 compare_proportions(const Estimate *treatment, const Estimate *control, const Question *question);
 

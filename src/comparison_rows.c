@@ -47,15 +47,7 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	return heap_form_tuple(descriptor, values, nulls);
 }
 
-/* The control of a state: its arm, if it has any units, and its label, if known. */
-typedef struct Control
-{
-	int		   position; /* -1 for none */
-	const Arm *arm;
-	text	  *label;
-} Control;
-
-static Control
+Control
 find_control(const Moments *m, const char *label, int len)
 {
 	Control control = {-1, NULL, NULL};
@@ -72,50 +64,64 @@ find_control(const Moments *m, const char *label, int len)
 	return control;
 }
 
-/* The first arm that is not the control, or NULL. */
-static const Arm *
-first_treatment(const Moments *m, const Control *control)
+/*
+ * The treatments of a state are its arms but the control, in their order, or a
+ * single NULL if there are none: a thin segment still gets a row, which says how
+ * many units the control has.  *position starts at -1; at the end the result is
+ * NULL and *position past the last arm.
+ */
+const Arm *
+next_treatment(const Moments *m, const Control *control, int *position)
 {
-	for (int i = 0; i < m->arms.count; i++)
+	do
 	{
-		if (i != control->position)
-			return moments_arm(m, i);
-	}
-	return NULL;
+		(*position)++;
+	} while (*position < m->arms.count && *position == control->position);
+	return *position < m->arms.count ? moments_arm(m, *position) : NULL;
 }
 
-static void
-check_two_variants(const Moments *m, const char *method)
+/* A one-step aggregate has one row to give; the hint says how to get more. */
+void
+check_two_variants(const Moments *m, const char *hint)
 {
 	if (m->arms.count > 2)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("a one-step comparison takes two variants, but there are %d", m->arms.count),
-			 errhint("Use the two-step form, which gives a row per treatment: SELECT c.* FROM "
-					 "(SELECT moments_agg(metric, variant) AS m FROM ...) s, %s(s.m) c.",
-					 method)));
+			 errhint("%s", hint)));
 }
 
 Datum
-comparison_one_step(FunctionCallInfo fcinfo, CompareArms compare)
+one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
+		const Control *control)
+{
+	PG_RETURN_DATUM(HeapTupleGetDatum(
+		comparison_tuple(row_descriptor(fcinfo), comparison, treatment, control->label)));
+}
+
+Datum
+comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
+					const void *details)
 {
 	const Moments *state =
-		PG_ARGISNULL(0) ? moments_create(1, MOMENTS_NO_CONSTANT, NULL, 0) : PG_GETARG_MOMENTS(0);
+		PG_ARGISNULL(0) ? moments_create(0, MOMENTS_NO_CONSTANT, NULL, 0) : PG_GETARG_MOMENTS(0);
 	bool		   control_given = state->constantkind == MOMENTS_CONTROL;
 	const Moments *m = moments_finish(state);
 	Control	   control = find_control(m, control_given ? state->data : NULL, state->constantsize);
-	const Arm *treatment = first_treatment(m, &control);
-	Request	   request = {default_question, 0};
-	Comparison comparison;
+	int		   position = -1;
+	const Arm *treatment = next_treatment(m, &control, &position);
+	Comparison comparison = compare(m, treatment, control.arm, &default_question, details);
 
-	comparison = compare(m, treatment, control.arm, &request);
-	check_two_variants(m, comparison.method);
-	PG_RETURN_DATUM(HeapTupleGetDatum(
-		comparison_tuple(row_descriptor(fcinfo), &comparison, treatment, control.label)));
+	check_two_variants(m,
+					   psprintf("Use the two-step form, which gives a row per treatment: SELECT "
+								"c.* FROM (SELECT moments_agg(metric, variant) AS m FROM ...) "
+								"s, %s(s.m) c.",
+								function));
+	return one_row(fcinfo, &comparison, treatment, &control);
 }
 
-static double
+double
 alpha_argument(FunctionCallInfo fcinfo, int number)
 {
 	double alpha;
@@ -130,21 +136,18 @@ alpha_argument(FunctionCallInfo fcinfo, int number)
 	return alpha;
 }
 
-static double
-null_diff_argument(FunctionCallInfo fcinfo, int number)
+double
+finite_argument(FunctionCallInfo fcinfo, int number, const char *name)
 {
-	double null_diff;
+	double value;
 
-	require_argument(fcinfo, number, "null_diff");
-	null_diff = PG_GETARG_FLOAT8(number);
-	if (!isfinite(null_diff))
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("null_diff must be a finite number, not %g", null_diff),
-			 errhint(
-				 "It is the difference under the null hypothesis, in the units of the metric.")));
-	return null_diff;
+	require_argument(fcinfo, number, name);
+	value = PG_GETARG_FLOAT8(number);
+	if (!isfinite(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a finite number, not %g", name, value)));
+	return value;
 }
 
 static int
@@ -156,40 +159,31 @@ choice_argument(FunctionCallInfo fcinfo, int number, const char *name, const cha
 }
 
 /* A 1-based metric position as a 0-based one. */
-static int
-metric_argument(FunctionCallInfo fcinfo, int number, const Moments *m)
+int
+metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m)
 {
-	int metric;
-
-	require_argument(fcinfo, number, "metric");
-	metric = PG_GETARG_INT32(number);
-	if (metric < 1 || metric > m->metrics)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("metric %d does not exist: the state has %d", metric, m->metrics),
-				 errhint("Metrics are numbered from 1, in the order they were aggregated in.")));
-	return metric - 1;
+	require_argument(fcinfo, number, name);
+	return metric_position(PG_GETARG_INT32(number), m->metrics);
 }
 
-static Request
-request_arguments(FunctionCallInfo fcinfo, const Moments *m)
+static Question
+question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
 	/* In the order of the enums Alternative and LiftMethod. */
 	static const char *const alternatives[] = {"two-sided", "greater", "less"};
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
-	Request					 request;
+	Question				 question;
 
-	request.question.alpha = alpha_argument(fcinfo, 2);
-	request.question.alternative =
+	question.alpha = alpha_argument(fcinfo, 2);
+	question.alternative =
 		choice_argument(fcinfo, 3, "alternative", alternatives, lengthof(alternatives));
-	request.question.null_diff = null_diff_argument(fcinfo, 4);
-	request.metric = metric_argument(fcinfo, 5, m);
-	request.question.lift_method =
-		choice_argument(fcinfo, 6, "lift_method", lift_methods, lengthof(lift_methods));
-	return request;
+	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
+	question.lift_method =
+		choice_argument(fcinfo, lift_method, "lift_method", lift_methods, lengthof(lift_methods));
+	return question;
 }
 
-static Control
+Control
 control_argument(FunctionCallInfo fcinfo, int number, const Moments *m)
 {
 	text *label;
@@ -210,36 +204,28 @@ put_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatm
 						comparison_tuple(result->setDesc, comparison, treatment, control->label));
 }
 
-Datum
-comparison_per_treatment(FunctionCallInfo fcinfo, CompareArms compare)
+const Moments *
+comparison_start(FunctionCallInfo fcinfo)
 {
-	const Moments *m;
-	Control		   control;
-	Request		   request;
-	Comparison	   comparison;
-
 	InitMaterializedSRF(fcinfo, 0);
-	if (PG_ARGISNULL(0))
-		return (Datum) 0;
+	return PG_ARGISNULL(0) ? NULL : PG_GETARG_MOMENTS(0);
+}
 
-	m = PG_GETARG_MOMENTS(0);
-	control = control_argument(fcinfo, 1, m);
-	request = request_arguments(fcinfo, m);
+Datum
+comparison_per_treatment(FunctionCallInfo fcinfo, const Moments *m, int lift_method,
+						 CompareArms compare, const void *details)
+{
+	Control	   control = control_argument(fcinfo, 1, m);
+	Question   question = question_arguments(fcinfo, lift_method);
+	int		   position = -1;
+	const Arm *treatment = next_treatment(m, &control, &position);
 
-	/* No treatment: still a row, which says how many units the control has. */
-	if (first_treatment(m, &control) == NULL)
+	do
 	{
-		comparison = compare(m, NULL, control.arm, &request);
-		put_row(fcinfo, &comparison, NULL, &control);
-	}
-	for (int i = 0; i < m->arms.count; i++)
-	{
-		const Arm *treatment = moments_arm(m, i);
+		Comparison comparison = compare(m, treatment, control.arm, &question, details);
 
-		if (i == control.position)
-			continue;
-		comparison = compare(m, treatment, control.arm, &request);
 		put_row(fcinfo, &comparison, treatment, &control);
-	}
+		treatment = next_treatment(m, &control, &position);
+	} while (treatment != NULL);
 	return (Datum) 0;
 }

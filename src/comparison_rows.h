@@ -9,24 +9,44 @@
 #include "compare.h"
 #include "moments_fmgr.h"
 
-/* A question about one metric (0-based). */
-typedef struct Request
-{
-	Question question;
-	int		 metric;
-} Request;
-
-/* How to compare two arms; either may be NULL, an arm without units. */
+/*
+ * How to compare two arms; either may be NULL, an arm without units.  `details`
+ * is what the estimator needs beyond the question.
+ */
 typedef Comparison (*CompareArms)(const Moments *m, const Arm *treatment, const Arm *control,
-								  const Request *request);
+								  const Question *question, const void *details);
+
+/* The control of a state: its arm, if it has any units, and its label, if known. */
+typedef struct Control
+{
+	int		   position; /* -1 for none */
+	const Arm *arm;
+	text	  *label;
+} Control;
+
+extern Control	  find_control(const Moments *m, const char *label, int len);
+extern Control	  control_argument(FunctionCallInfo fcinfo, int number, const Moments *m);
+extern const Arm *next_treatment(const Moments *m, const Control *control, int *position);
+
+extern double alpha_argument(FunctionCallInfo fcinfo, int number);
+extern double finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
+extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
 
 /* Final function of a one-step aggregate. */
-extern Datum comparison_one_step(FunctionCallInfo fcinfo, CompareArms compare);
+extern Datum comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
+								 const void *details);
+extern void	 check_two_variants(const Moments *m, const char *hint);
+extern Datum one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
+					 const Control *control);
 
 /*
- * Function (moments, control, alpha, alternative, null_diff, metric,
- * lift_method): one row per treatment.
+ * Functions (moments, control, alpha, alternative, null_diff, ..., lift_method,
+ * ...), lift_method at the given position, give one row per treatment.  First
+ * comparison_start(), which returns NULL for a NULL state, then
+ * comparison_per_treatment().
  */
-extern Datum comparison_per_treatment(FunctionCallInfo fcinfo, CompareArms compare);
+extern const Moments *comparison_start(FunctionCallInfo fcinfo);
+extern Datum comparison_per_treatment(FunctionCallInfo fcinfo, const Moments *m, int lift_method,
+									  CompareArms compare, const void *details);
 
 #endif /* EXPSTAT_COMPARISON_ROWS_H */

@@ -1,37 +1,68 @@
 /*
  * comparisons.c
- *		welch_t and proportion_z, as final functions of one-step aggregates and
- *		as functions over a state.
+ *		The comparisons of variants, as final functions of one-step aggregates
+ *		and as functions over a state: which estimator, of which metrics.
  */
 #include "comparison_rows.h"
 
 #include <math.h>
 
+#include "arguments.h"
+#include "covariates.h"
+#include "utils/builtins.h"
+
 PG_FUNCTION_INFO_V1(welch_t_final);
 PG_FUNCTION_INFO_V1(welch_t);
 PG_FUNCTION_INFO_V1(proportion_z_final);
 PG_FUNCTION_INFO_V1(proportion_z);
+PG_FUNCTION_INFO_V1(delta_ratio_final);
+PG_FUNCTION_INFO_V1(delta_ratio);
+PG_FUNCTION_INFO_V1(cuped_adjust_final);
+PG_FUNCTION_INFO_V1(cuped_adjust);
+PG_FUNCTION_INFO_V1(cuped_model_final);
+PG_FUNCTION_INFO_V1(cuped_ratio);
+
+/* ---- means: details is the metric's position ---- */
 
 static Comparison
-welch_arms(const Moments *m, const Arm *treatment, const Arm *control, const Request *request)
+welch_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
+		   const void *details)
 {
-	Estimate t = estimate_mean(m, treatment, request->metric);
-	Estimate c = estimate_mean(m, control, request->metric);
+	int		 metric = *(const int *) details;
+	Estimate t = estimate_mean(m, treatment, metric);
+	Estimate c = estimate_mean(m, control, metric);
 
-	return compare_welch(&t, &c, &request->question);
+	return compare_welch(&t, &c, NULL, question, "welch_t");
 }
+
+static const int first_metric = 0;
 
 Datum
 welch_t_final(PG_FUNCTION_ARGS)
 {
-	return comparison_one_step(fcinfo, welch_arms);
+	return comparison_one_step(fcinfo, "welch_t", welch_arms, &first_metric);
+}
+
+/* Functions whose arguments 5 and 6 are the metric and the lift method. */
+static Datum
+compare_metric(FunctionCallInfo fcinfo, CompareArms compare)
+{
+	const Moments *m = comparison_start(fcinfo);
+	int			   metric;
+
+	if (m == NULL)
+		return (Datum) 0;
+	metric = metric_argument(fcinfo, 5, "metric", m);
+	return comparison_per_treatment(fcinfo, m, 6, compare, &metric);
 }
 
 Datum
 welch_t(PG_FUNCTION_ARGS)
 {
-	return comparison_per_treatment(fcinfo, welch_arms);
+	return compare_metric(fcinfo, welch_arms);
 }
+
+/* ---- proportions: details is the metric's position ---- */
 
 static void
 check_binary(const Moments *m, const Arm *arm, int metric)
@@ -46,29 +77,218 @@ check_binary(const Moments *m, const Arm *arm, int metric)
 }
 
 static Comparison
-proportion_arms(const Moments *m, const Arm *treatment, const Arm *control, const Request *request)
+proportion_arms(const Moments *m, const Arm *treatment, const Arm *control,
+				const Question *question, const void *details)
 {
-	Estimate t = estimate_mean(m, treatment, request->metric);
-	Estimate c = estimate_mean(m, control, request->metric);
+	int		 metric = *(const int *) details;
+	Estimate t = estimate_mean(m, treatment, metric);
+	Estimate c = estimate_mean(m, control, metric);
 
-	check_binary(m, treatment, request->metric);
-	check_binary(m, control, request->metric);
-	if (!(fabs(request->question.null_diff) < 1.0))
+	check_binary(m, treatment, metric);
+	check_binary(m, control, metric);
+	if (!(fabs(question->null_diff) < 1.0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("null_diff must be between -1 and 1, not %g", request->question.null_diff),
+				 errmsg("null_diff must be between -1 and 1, not %g", question->null_diff),
 				 errhint("It is a difference of two proportions: 0.01 is one percentage point.")));
-	return compare_proportions(&t, &c, &request->question);
+	return compare_proportions(&t, &c, question);
 }
 
 Datum
 proportion_z_final(PG_FUNCTION_ARGS)
 {
-	return comparison_one_step(fcinfo, proportion_arms);
+	return comparison_one_step(fcinfo, "proportion_z", proportion_arms, &first_metric);
 }
 
 Datum
 proportion_z(PG_FUNCTION_ARGS)
 {
-	return comparison_per_treatment(fcinfo, proportion_arms);
+	return compare_metric(fcinfo, proportion_arms);
+}
+
+/* ---- ratios: details is the positions of num and den ---- */
+
+static Comparison
+ratio_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
+		   const void *details)
+{
+	const int *positions = details;
+	Estimate   t = estimate_ratio(m, treatment, positions[0], positions[1]);
+	Estimate   c = estimate_ratio(m, control, positions[0], positions[1]);
+
+	return compare_welch(&t, &c, NULL, question, "delta_ratio");
+}
+
+Datum
+delta_ratio_final(PG_FUNCTION_ARGS)
+{
+	static const int positions[] = {0, 1};
+
+	return comparison_one_step(fcinfo, "delta_ratio", ratio_arms, positions);
+}
+
+/* (m, control, alpha, alternative, null_diff, num, den, lift_method) */
+Datum
+delta_ratio(PG_FUNCTION_ARGS)
+{
+	const Moments *m = comparison_start(fcinfo);
+	int			   positions[2];
+
+	if (m == NULL)
+		return (Datum) 0;
+	positions[0] = metric_argument(fcinfo, 5, "num", m);
+	positions[1] = metric_argument(fcinfo, 6, "den", m);
+	return comparison_per_treatment(fcinfo, m, 7, ratio_arms, positions);
+}
+
+/* ---- covariates: details is a CovariateSet ---- */
+
+static Comparison
+named_by_covariates(Comparison comparison, const CovariateModel *model)
+{
+	comparison.method =
+		psprintf("cuped_adjust, %d covariate%s used", model->used, model->used == 1 ? "" : "s");
+	return comparison;
+}
+
+/* One theta for all arms. */
+static Comparison
+adjusted_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
+			  const void *details)
+{
+	CovariateModel model = covariate_model(m, NULL, details);
+	Estimate	   t = estimate_adjusted(m, treatment, &model);
+	Estimate	   c = estimate_adjusted(m, control, &model);
+
+	return named_by_covariates(compare_welch(&t, &c, NULL, question, "cuped_adjust"), &model);
+}
+
+/* A theta for each arm (Lin 2013). */
+static Comparison
+interacted_arms(const Moments *m, const Arm *treatment, const Arm *control,
+				const Question *question, const void *details)
+{
+	CovariateModel model_t = covariate_model(m, treatment, details);
+	CovariateModel model_c = covariate_model(m, control, details);
+	Estimate	   t = estimate_adjusted(m, treatment, &model_t);
+	Estimate	   c = estimate_adjusted(m, control, &model_c);
+	SharedError	   shared = shared_error(m, &model_t, &model_c);
+	Comparison	   comparison = compare_welch(&t, &c, &shared, question, "cuped_adjust");
+
+	return named_by_covariates(comparison, model_t.used < model_c.used ? &model_t : &model_c);
+}
+
+/* The covariate and whether it is missing. */
+static const CovariateSet one_covariate = {0, 2, {1, 2}};
+
+Datum
+cuped_adjust_final(PG_FUNCTION_ARGS)
+{
+	return comparison_one_step(fcinfo, "cuped_adjust", adjusted_arms, &one_covariate);
+}
+
+/* The positions given, or all metrics but the adjusted one. */
+static CovariateSet
+covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Moments *m)
+{
+	CovariateSet set = {metric, 0, {0}};
+	int32		*positions;
+	int			 count;
+
+	if (PG_ARGISNULL(number))
+	{
+		for (int i = 0; i < m->metrics; i++)
+		{
+			if (i != metric)
+				set.covariates[set.count++] = i;
+		}
+		return set;
+	}
+
+	positions =
+		array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX, &count);
+	for (int i = 0; i < count; i++)
+	{
+		int covariate = metric_position(positions[i], m->metrics);
+
+		if (covariate == metric)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("metric %d cannot be its own covariate", metric + 1),
+					 errhint("A covariate is measured before the experiment.")));
+		set.covariates[set.count++] = covariate;
+	}
+	return set;
+}
+
+/*
+ * (m, control, alpha, alternative, null_diff, metric, lift_method, covariates,
+ * interacted)
+ */
+Datum
+cuped_adjust(PG_FUNCTION_ARGS)
+{
+	const Moments *m = comparison_start(fcinfo);
+	CovariateSet   set;
+
+	if (m == NULL)
+		return (Datum) 0;
+	set = covariate_arguments(fcinfo, metric_argument(fcinfo, 5, "metric", m), 7, m);
+	require_argument(fcinfo, 8, "interacted");
+	return comparison_per_treatment(fcinfo, m, 6,
+									PG_GETARG_BOOL(8) ? interacted_arms : adjusted_arms, &set);
+}
+
+/* The model alone, of units without variants. */
+Datum
+cuped_model_final(PG_FUNCTION_ARGS)
+{
+	Datum values[6] = {0};
+	bool  nulls[6] = {false, true, true, true, true, true};
+
+	if (!PG_ARGISNULL(0))
+	{
+		const Moments  *m = moments_finish(PG_GETARG_MOMENTS(0));
+		CovariateReport report = covariate_report(m, moments_arm(m, 0), &one_covariate);
+		const double	numbers[] = {report.theta, report.mean_y, report.mean_x, report.correlation,
+									 report.variance_reduction};
+
+		values[0] = Int64GetDatum(moments_arm(m, 0)->n);
+		for (int i = 0; i < lengthof(numbers); i++)
+		{
+			values[i + 1] = Float8GetDatum(numbers[i]);
+			nulls[i + 1] = isnan(numbers[i]);
+		}
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
+}
+
+/* ---- adjusted ratios: details is the positions of num, den, num_pre, den_pre ---- */
+
+static Comparison
+adjusted_ratio_arms(const Moments *m, const Arm *treatment, const Arm *control,
+					const Question *question, const void *details)
+{
+	Estimate t = estimate_adjusted_ratio(m, treatment, details);
+	Estimate c = estimate_adjusted_ratio(m, control, details);
+
+	return compare_welch(&t, &c, NULL, question, "cuped_ratio");
+}
+
+/*
+ * (m, control, alpha, alternative, null_diff, num, den, num_pre, den_pre,
+ * lift_method)
+ */
+Datum
+cuped_ratio(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"num", "den", "num_pre", "den_pre"};
+	const Moments			*m = comparison_start(fcinfo);
+	int						 positions[lengthof(names)];
+
+	if (m == NULL)
+		return (Datum) 0;
+	for (int i = 0; i < lengthof(names); i++)
+		positions[i] = metric_argument(fcinfo, 5 + i, names[i], m);
+	return comparison_per_treatment(fcinfo, m, 9, adjusted_ratio_arms, positions);
 }

@@ -9,6 +9,16 @@
 /* The estimate of an arm without units. */
 static const Estimate no_estimate = {0, NAN, 0.0, NAN, NAN};
 
+/* An arm whose g is not defined at its means. */
+static Estimate
+undefined_estimate(const Arm *arm)
+{
+	Estimate estimate = no_estimate;
+
+	estimate.n = arm->n;
+	return estimate;
+}
+
 /*
  * The estimate g(mean) of an arm, given its value at the rounded means and its
  * gradient there.  By the delta method (Deng, Knoblich and Lu 2018, "Applying
@@ -45,6 +55,33 @@ estimate_mean(const Moments *m, const Arm *arm, int metric)
 
 	gradient[metric] = 1.0;
 	return estimate_at(m, arm, moments_mean(m, arm)[metric], gradient);
+}
+
+/*
+ * The ratio of two means, g = R = mean_num / mean_den, with the gradient
+ * (1, -R) / mean_den: a metric per event, or the mean over a cluster's members
+ * (Deng, Knoblich and Lu 2018, eq. 3).  Its variance per unit is
+ *
+ *		(s_nn - 2 R s_nd + R^2 s_dd) / mean_den^2
+ */
+Estimate
+estimate_ratio(const Moments *m, const Arm *arm, int num, int den)
+{
+	double gradient[MOMENTS_METRICS_MAX] = {0};
+	double denominator;
+	double ratio;
+
+	if (arm == NULL)
+		return no_estimate;
+
+	denominator = moments_mean(m, arm)[den];
+	ratio = moments_mean(m, arm)[num] / denominator;
+	if (denominator == 0.0)
+		return undefined_estimate(arm);
+
+	gradient[num] += 1.0 / denominator;
+	gradient[den] -= ratio / denominator;
+	return estimate_at(m, arm, ratio, gradient);
 }
 
 /*

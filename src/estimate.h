@@ -26,6 +26,7 @@ typedef struct Estimate
 
 extern Estimate estimate_at(const Moments *m, const Arm *arm, double value, const double *gradient);
 extern Estimate estimate_mean(const Moments *m, const Arm *arm, int metric);
+extern Estimate estimate_ratio(const Moments *m, const Arm *arm, int num, int den);
 extern bool		is_binary_metric(const Moments *m, const Arm *arm, int metric);
 
 #endif /* EXPSTAT_ESTIMATE_H */

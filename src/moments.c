@@ -67,6 +67,17 @@ moments_copy_arms(Moments *to, const Moments *from)
 		moments_append_copy(to, from, moments_arm(from, i));
 }
 
+/* A copy that carries a constant argument. */
+Moments *
+moments_with_constant(const Moments *m, MomentsConstant kind, const void *constant, Size size)
+{
+	Moments *copy =
+		moments_allocate(m->metrics, kind, constant, size, m->arms.count, m->arms.labelroom);
+
+	moments_copy_arms(copy, m);
+	return copy;
+}
+
 /* A copy with more room. */
 static Moments *
 moments_grow(const Moments *m, int capacity, int labelroom)
@@ -190,6 +201,11 @@ moments_merge_arm(const Moments *m, Arm *into, const Moments *other, const Arm *
 		other_comoments += i + 1;
 	}
 	into->n += from->n;
+	if (into->n > MOMENTS_UNITS_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("variant \"%.*s\" has too many units: " INT64_FORMAT,
+						arm_label_length(into), into->label, into->n)));
 }
 
 static void
@@ -212,6 +228,24 @@ check_can_merge(const Moments *a, const Moments *b)
 				 errhint("The argument must be the same constant in every row of a group.")));
 }
 
+/* Merge an arm into the arm of that label, which may be new; the state may move. */
+static Moments *
+moments_merge_as(Moments *into, const char *label, int len, const Moments *from, const Arm *arm)
+{
+	int	 position = moments_find(into, label, len);
+	Arm *own;
+
+	if (position >= 0)
+	{
+		moments_merge_arm(into, moments_arm(into, position), from, arm);
+		return into;
+	}
+	into = moments_add_arm(into, label, len, &own);
+	own->n = arm->n;
+	memcpy(moments_mean(into, own), moments_mean(from, arm), from->arms.numbers * sizeof(double));
+	return into;
+}
+
 /*
  * Merge `from` into `into`, in place where there is room, and return the
  * state.  The units of the two must be disjoint.
@@ -220,24 +254,24 @@ Moments *
 moments_merge(Moments *into, const Moments *from)
 {
 	check_can_merge(into, from);
-
 	for (int i = 0; i < from->arms.count; i++)
 	{
 		const Arm *arm = moments_arm(from, i);
-		int		   position = moments_find(into, arm->label, arm_label_length(arm));
-		Arm		  *own;
 
-		if (position >= 0)
-		{
-			moments_merge_arm(into, moments_arm(into, position), from, arm);
-			continue;
-		}
-		into = moments_add_arm(into, arm->label, arm_label_length(arm), &own);
-		own->n = arm->n;
-		memcpy(moments_mean(into, own), moments_mean(from, arm),
-			   from->arms.numbers * sizeof(double));
+		into = moments_merge_as(into, arm->label, arm_label_length(arm), from, arm);
 	}
 	return into;
+}
+
+/* The arms under other labels; those that get the same one are merged. */
+Moments *
+moments_relabel_arms(const Moments *m, const char *const *labels, const int *lengths)
+{
+	Moments *result = moments_create(m->metrics, MOMENTS_NO_CONSTANT, NULL, 0);
+
+	for (int i = 0; i < m->arms.count; i++)
+		result = moments_merge_as(result, labels[i], lengths[i], m, moments_arm(m, i));
+	return moments_finish(result);
 }
 
 static void

@@ -30,6 +30,7 @@
 #include "arms.h"
 
 #define MOMENTS_VERSION		1
+#define MOMENTS_UNITS_MAX	INT64CONST(9007199254740992) /* 2^53: n is exact as a float8 */
 #define MOMENTS_METRICS_MAX 64
 
 /*
@@ -195,6 +196,10 @@ extern Moments *moments_create(int metrics, MomentsConstant kind, const void *co
 extern Moments *moments_add_arm(Moments *m, const char *label, int len, Arm **arm);
 extern void		moments_normalise(const Moments *m, Arm *arm);
 extern Moments *moments_merge(Moments *into, const Moments *from);
+extern Moments *
+moments_with_constant(const Moments *m, MomentsConstant kind, const void *constant, Size size);
+extern Moments *
+moments_relabel_arms(const Moments *m, const char *const *labels, const int *lengths);
 extern Moments *moments_finish(const Moments *m);
 extern Moments *moments_select_metrics(const Moments *m, const int *metrics, int count);
 extern Moments *moments_project_metrics(const Moments *m, const double *weights);

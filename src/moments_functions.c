@@ -9,10 +9,12 @@
 #include "arguments.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 
 PG_FUNCTION_INFO_V1(moments_project);
 PG_FUNCTION_INFO_V1(moments_select);
 PG_FUNCTION_INFO_V1(moments_filter);
+PG_FUNCTION_INFO_V1(moments_relabel);
 PG_FUNCTION_INFO_V1(moments_summary);
 PG_FUNCTION_INFO_V1(moments_covariance);
 
@@ -50,15 +52,7 @@ moments_select(PG_FUNCTION_ARGS)
 	int		 metrics[MOMENTS_METRICS_MAX];
 
 	for (int i = 0; i < count; i++)
-	{
-		if (dims[i] < 1 || dims[i] > m->metrics)
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("metric %d does not exist: the state has %d", dims[i], m->metrics),
-				 errhint("Metrics are numbered from 1, in the order they were aggregated in.")));
-		metrics[i] = dims[i] - 1;
-	}
+		metrics[i] = metric_position(dims[i], m->metrics);
 	PG_RETURN_POINTER(moments_select_metrics(m, metrics, count));
 }
 
@@ -89,6 +83,41 @@ moments_filter(PG_FUNCTION_ARGS)
 			keep[position] = true;
 	}
 	PG_RETURN_POINTER(moments_keep_arms(m, keep));
+}
+
+/* moments_relabel(m moments, labels jsonb): new labels under the old ones */
+Datum
+moments_relabel(PG_FUNCTION_ARGS)
+{
+	Moments		   *m = PG_GETARG_MOMENTS(0);
+	JsonbContainer *object = &PG_GETARG_JSONB_P(1)->root;
+	const char	   *labels[ARMS_MAX];
+	int				lengths[ARMS_MAX];
+
+	if (!JsonContainerIsObject(object))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("labels must be a JSON object of a new label per variant"),
+				 errhint("For example {\"A\": \"treatment\", \"B\": \"treatment\"}.")));
+	for (int i = 0; i < m->arms.count; i++)
+	{
+		const Arm  *arm = moments_arm(m, i);
+		JsonbValue *label =
+			getKeyJsonValueFromContainer(object, arm->label, arm_label_length(arm), NULL);
+
+		labels[i] = arm->label;
+		lengths[i] = arm_label_length(arm);
+		if (label == NULL)
+			continue;
+		if (label->type != jbvString)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the new label of \"%.*s\" must be a string", arm_label_length(arm),
+							arm->label)));
+		labels[i] = label->val.string.val;
+		lengths[i] = label->val.string.len;
+	}
+	PG_RETURN_POINTER(moments_relabel_arms(m, labels, lengths));
 }
 
 /* Sample variance or covariance, NaN for a single unit. */

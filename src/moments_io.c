@@ -12,9 +12,11 @@
 #include "common/hashfn.h"
 #include "common/shortest_dec.h"
 #include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/jsonfuncs.h"
 #include "utils/numeric.h"
 
 PG_FUNCTION_INFO_V1(moments_in);
@@ -35,12 +37,12 @@ check_arm(const Moments *m, Arm *arm, int errorcode)
 {
 	double *numbers = moments_mean(m, arm);
 
-	if (arm->n < 1)
+	if (arm->n < 1 || arm->n > MOMENTS_UNITS_MAX)
 		ereport(ERROR,
 				(errcode(errorcode),
 				 errmsg("invalid moments: variant \"%.*s\" has n = " INT64_FORMAT,
 						arm_label_length(arm), arm->label, arm->n),
-				 errhint("A variant has at least one unit.")));
+				 errhint("A variant has from 1 to 2^53 units.")));
 
 	/* Adding 0 makes a negative zero positive: equal states have equal bytes. */
 	for (int i = 0; i < m->arms.numbers; i++)
@@ -265,13 +267,55 @@ moments_from_json(JsonbContainer *root)
 	return m;
 }
 
-/* The text form: JSON, read with PostgreSQL's own parser. */
+static void
+count_field(void *count, char *name, bool isnull)
+{
+	(*(int64 *) count)++;
+}
+
+/* Keys in a JSON text, those that occur twice counted twice. */
+static int64
+count_written_keys(char *json)
+{
+	int64			count = 0;
+	JsonLexContext *lex =
+		makeJsonLexContextCstringLen(json, strlen(json), GetDatabaseEncoding(), true);
+	JsonSemAction actions = {0};
+
+	actions.semstate = &count;
+	actions.object_field_start = count_field;
+	pg_parse_json_or_ereport(lex, &actions);
+	return count;
+}
+
+static int64
+count_keys(JsonbContainer *root)
+{
+	JsonbIterator	  *iterator = JsonbIteratorInit(root);
+	JsonbIteratorToken token;
+	JsonbValue		   value;
+	int64			   count = 0;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+		count += token == WJB_KEY;
+	return count;
+}
+
+/*
+ * The text form: JSON, read with PostgreSQL's own parser.  jsonb keeps the last
+ * of two equal keys; that would lose a variant without a word.
+ */
 Datum
 moments_in(PG_FUNCTION_ARGS)
 {
-	Datum json = DirectFunctionCall1(jsonb_in, PG_GETARG_DATUM(0));
+	char		   *text = PG_GETARG_CSTRING(0);
+	Datum			json = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	JsonbContainer *root = &DatumGetJsonbP(json)->root;
+	Moments		   *m = moments_from_json(root);
 
-	PG_RETURN_POINTER(moments_from_json(&DatumGetJsonbP(json)->root));
+	if (count_written_keys(text) != count_keys(root))
+		malformed("a variant or another key occurs twice");
+	PG_RETURN_POINTER(m);
 }
 
 static void

@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "goodness.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -128,7 +129,7 @@ srm_accum(PG_FUNCTION_ARGS)
 		(void) read_weights(&weights->root, &arms);
 
 	arms = m->arms.count;
-	m = aggregate_row(m, variant, NULL, 0);
+	m = aggregate_row(m, VARDATA_ANY(variant), VARSIZE_ANY_EXHDR(variant), NULL, 0);
 	if (m->arms.count > arms)
 		check_named(&weights->root, VARDATA_ANY(variant), VARSIZE_ANY_EXHDR(variant));
 	PG_RETURN_POINTER(m);
@@ -208,6 +209,8 @@ srm_final(PG_FUNCTION_ARGS)
 static void
 check_counts(const int64 *observed, int count)
 {
+	int64 total = 0;
+
 	for (int i = 0; i < count; i++)
 	{
 		if (observed[i] < 0)
@@ -216,6 +219,10 @@ check_counts(const int64 *observed, int count)
 					 errmsg("observed[%d] must not be negative, but is " INT64_FORMAT, i + 1,
 							observed[i]),
 					 errhint("Observed values are counts of units.")));
+		if (pg_add_s64_overflow(total, observed[i], &total))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("the sum of the observed counts is out of range for bigint")));
 	}
 }
 

@@ -45,6 +45,12 @@ stats_init(void (*on_error)(const char *reason, int gsl_errno))
 	gsl_set_error_handler(gsl_handler);
 }
 
+double
+normal_pdf(double z)
+{
+	return exp(-0.5 * z * z) / (M_SQRT2 * M_SQRTPI);
+}
+
 /*
  * Standard normal.  Both GSL functions keep full relative accuracy in the upper
  * tail (Cody 1969; Wichura 1988, AS 241).
@@ -65,12 +71,6 @@ normal_isf(double q)
 		GSL_ERROR_VAL("probability is not in [0, 1]", GSL_EDOM, GSL_NAN);
 
 	return gsl_cdf_ugaussian_Qinv(q);
-}
-
-static double
-normal_pdf(double z)
-{
-	return exp(-0.5 * z * z) / (M_SQRT2 * M_SQRTPI);
 }
 
 /*

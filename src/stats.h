@@ -21,7 +21,8 @@
  */
 extern void stats_init(void (*on_error)(const char *reason, int gsl_errno));
 
-/* Standard normal: P(Z > z), and the z with P(Z > z) = q, 0 <= q <= 1 */
+/* Standard normal: density, P(Z > z), and the z with P(Z > z) = q, 0 <= q <= 1 */
+extern double normal_pdf(double z);
 extern double normal_sf(double z);
 extern double normal_isf(double q);
 

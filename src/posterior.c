@@ -1,0 +1,77 @@
+/*
+ * posterior.c
+ *		Normal prior, normal estimate, normal posterior.
+ */
+#include "posterior.h"
+
+#include <math.h>
+
+#include "stats.h"
+
+static const NormalPosterior undefined_posterior = {NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+
+/* E[max(-Z - z, 0)] for a standard normal Z, the unit normal loss (Raiffa and Schlaifer 1961). */
+static double
+unit_normal_loss(double z)
+{
+	return fmax(normal_pdf(z) - z * normal_sf(z), 0.0);
+}
+
+/* The effect that the prior is of, and its squared standard error. */
+static void
+observed_effect(const Estimate *treatment, const Estimate *control, bool on_lift, double *effect,
+				double *squared_error)
+{
+	double c = control->value;
+	double ratio = treatment->value / c;
+
+	*effect = (treatment->value - c) + (treatment->low - control->low);
+	*squared_error = treatment->squared_error + control->squared_error;
+	if (on_lift)
+	{
+		*effect /= fabs(c);
+		*squared_error =
+			(treatment->squared_error + ratio * ratio * control->squared_error) / c / c;
+	}
+}
+
+/*
+ * The posterior of a normal mean with known variance (Gelman et al. 2013,
+ * "Bayesian Data Analysis", eq. 2.10): precisions add, and means are weighted
+ * by them.  With z = mean / sd,
+ *
+ *		chance to win					P(effect > 0) = Phi(z)
+ *		expected loss of shipping		E max(-effect, 0) = sd L(z)
+ *		expected loss of not shipping	E max(effect, 0) = sd L(-z)
+ *
+ * where L is the unit normal loss (Stucchio 2015, "Bayesian A/B Testing at
+ * VWO", for the losses' use).
+ */
+NormalPosterior
+normal_posterior(const Estimate *treatment, const Estimate *control, const NormalPrior *prior,
+				 double alpha)
+{
+	NormalPosterior posterior = undefined_posterior;
+	double			effect;
+	double			squared_error;
+	double			prior_precision = 1.0 / prior->sd / prior->sd;
+	double			share;
+	double			z;
+
+	observed_effect(treatment, control, prior->on_lift, &effect, &squared_error);
+	if (!(isfinite(effect) && isfinite(squared_error) && squared_error > 0.0))
+		return posterior;
+
+	/* The data's share of the precision, 1 / e / (1 / e + 1 / sd^2). */
+	share = 1.0 / (1.0 + squared_error * prior_precision);
+	posterior.mean = share * effect + (1.0 - share) * prior->mean;
+	posterior.sd = sqrt(share * squared_error);
+	posterior.low = posterior.mean - normal_isf(alpha / 2.0) * posterior.sd;
+	posterior.high = posterior.mean + normal_isf(alpha / 2.0) * posterior.sd;
+
+	z = posterior.mean / posterior.sd;
+	posterior.chance_to_win = normal_sf(-z);
+	posterior.loss_ship = posterior.sd * unit_normal_loss(z);
+	posterior.loss_keep = posterior.sd * unit_normal_loss(-z);
+	return posterior;
+}

@@ -1,0 +1,65 @@
+/*
+ * strata.c
+ *		Post-stratification (Miratrix, Sekhon and Yu 2013, "Adjusting treatment
+ *		effect estimates by post-stratification in randomized experiments").
+ *
+ * With N_s the units of stratum s and N those of all strata, an arm's estimate
+ * and its squared error are
+ *
+ *		sum_s N_s / N mean_s,		sum_s (N_s / N)^2 s_s^2 / n_s
+ *
+ * and the degrees of freedom those of the sum (Satterthwaite 1946).
+ */
+#include "strata.h"
+
+#include <math.h>
+
+static void
+add_arm(StratifiedArm *sums, const Moments *m, const Arm *arm, double weight)
+{
+	Estimate estimate = estimate_mean(m, arm, 0);
+	double	 squared_error = weight * weight * estimate.squared_error;
+
+	sums->units += arm->n;
+	sums->sum += weight * estimate.value;
+	sums->low += weight * estimate.low;
+	sums->squared_error += squared_error;
+	sums->squared_error_df += squared_error * squared_error / estimate.df;
+}
+
+/* A stratum counts if both arms have the two units that a variance needs. */
+void
+strata_add(Strata *strata, const Moments *m, const Arm *treatment, const Arm *control)
+{
+	double weight;
+
+	if (treatment == NULL || control == NULL || treatment->n < 2 || control->n < 2)
+	{
+		strata->left_out +=
+			(treatment != NULL ? treatment->n : 0) + (control != NULL ? control->n : 0);
+		return;
+	}
+	weight = (double) treatment->n + (double) control->n;
+	strata->units += weight;
+	add_arm(&strata->treatment, m, treatment, weight);
+	add_arm(&strata->control, m, control, weight);
+}
+
+Estimate
+strata_estimate(const Strata *strata, const StratifiedArm *arm)
+{
+	Estimate estimate = {arm->units, NAN, 0.0, NAN, NAN};
+
+	if (arm->units == 0)
+		return estimate;
+
+	estimate.value = arm->sum / strata->units;
+	estimate.low = arm->low / strata->units;
+	estimate.squared_error = arm->squared_error / strata->units / strata->units;
+
+	/* Without any variance the degrees of freedom do not matter. */
+	estimate.df = arm->squared_error > 0.0
+		? arm->squared_error * arm->squared_error / arm->squared_error_df
+		: 1.0;
+	return estimate;
+}
