@@ -119,13 +119,13 @@ moments_add_arm(Moments *m, const char *label, int len, Arm **arm)
 
 /*
  * Move one mean to where it belongs, the residual taking up what rounding it
- * loses.  The second step takes up the rounding of the first; a mean that is in
- * its place stays there, to the last bit.
+ * loses.  A second step takes up the rounding of the first, seldom a third that
+ * of the second; a mean that is in its place stays there, to the last bit.
  */
 static void
 normalise_mean(double *mean, double *residual, double n)
 {
-	for (int step = 0; step < 2; step++)
+	for (int step = 0; step < 3; step++)
 	{
 		double distance = *residual / n;
 		double moved = *mean;

@@ -235,5 +235,6 @@ def test_binary(db, seeds):
     sent = db.copy_out("SELECT m FROM fuzzed")
     db.run("CREATE TEMP TABLE again (m moments)")
     db.copy_binary("again", sent)
-    assert db.copy_out("SELECT m FROM again") == sent
+    in_order = "SELECT m FROM %s ORDER BY moments_send(m)"  # a table keeps no order
+    assert db.copy_out(in_order % "again") == db.copy_out(in_order % "fuzzed")
     assert alive(db) == before
