@@ -95,7 +95,7 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION moments_final(moments) IS 'aggregate final function';
 
 CREATE AGGREGATE moments_agg(y float8, variant text) (
-	SFUNC = moments_accum, STYPE = moments, SSPACE = 160,
+	SFUNC = moments_accum, STYPE = moments, SSPACE = 176,
 	COMBINEFUNC = moments_combine, FINALFUNC = moments_final, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE moments_agg(float8, text) IS

@@ -50,14 +50,14 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION proportion_z_final(moments) IS 'aggregate final function';
 
 CREATE AGGREGATE welch_t(metric float8, variant text) (
-	SFUNC = moments_accum, STYPE = moments, SSPACE = 160,
+	SFUNC = moments_accum, STYPE = moments, SSPACE = 176,
 	COMBINEFUNC = moments_combine, FINALFUNC = welch_t_final, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE welch_t(float8, text) IS
 'Welch''s t-test of a metric''s mean between two variants; rows are units';
 
 CREATE AGGREGATE welch_t(metric float8, variant text, control text) (
-	SFUNC = moments_accum, STYPE = moments, SSPACE = 176,
+	SFUNC = moments_accum, STYPE = moments, SSPACE = 192,
 	COMBINEFUNC = moments_combine, FINALFUNC = welch_t_final, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE welch_t(float8, text, text) IS
@@ -77,7 +77,7 @@ COMMENT ON FUNCTION welch_t(moments, text, float8, text, float8, integer, text) 
 'Welch''s t-test of a metric''s mean, each treatment against the control';
 
 CREATE AGGREGATE proportion_z(success boolean, variant text) (
-	SFUNC = moments_accum, STYPE = moments, SSPACE = 160,
+	SFUNC = moments_accum, STYPE = moments, SSPACE = 176,
 	COMBINEFUNC = moments_combine, FINALFUNC = proportion_z_final, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE proportion_z(boolean, text) IS

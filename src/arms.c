@@ -80,6 +80,7 @@ arms_insert(ArmTable *table, char *records, const char *label, int len)
 	memmove(place + size, place, (table->count - position) * size);
 	memset(place, 0, size);
 	arm->key = arm_key(label, len);
+	arm->labellen = len;
 	memcpy(arm->label, label, len);
 	table->count++;
 	return arm;

@@ -29,8 +29,10 @@ typedef struct ArmTable
 
 typedef struct Arm
 {
-	int64  n;							 /* units */
-	uint64 key;							 /* arm_key() of the label */
+	int64  n;		 /* units */
+	uint64 key;		 /* arm_key() of the label */
+	int32  labellen; /* bytes */
+	int32  padding;
 	char   label[FLEXIBLE_ARRAY_MEMBER]; /* not NUL-terminated */
 } Arm;
 
@@ -54,80 +56,53 @@ arm_label_room(int labellen)
 	return Max(ARM_LABEL_ROOM_MIN, (int) TYPEALIGN(8, labellen));
 }
 
-/* The key's low half is the label's length in bytes. */
 static inline int
 arm_label_length(const Arm *arm)
 {
-	return (int) (uint32) arm->key;
+	return arm->labellen;
 }
 
-/*
- * Looking up a row's arm is most of what a row costs, and rows come in random
- * order of their arms: a comparison that left early would be mispredicted every
- * other time.  So there is no branch on a label of 4 to 16 bytes: it is read as
- * four words, which may overlap.
- */
-typedef struct LabelWords
-{
-	uint32 word[4];
-} LabelWords;
-
+/* Four bytes of a label, from any position. */
 static inline uint32
-label_word(const char *p)
+label_word(const char *label, int position)
 {
 	uint32 word;
 
-	memcpy(&word, p, sizeof(word));
+	memcpy(&word, label + position, sizeof(word));
 	return word;
 }
 
-/* The words of a label of `len` bytes, at least 4. */
-static inline LabelWords
-label_words(const char *label, int len)
-{
-	LabelWords words = {{label_word(label), label_word(label + Min(4, len - 4)),
-						 label_word(label + Max(len - 8, 0)), label_word(label + len - 4)}};
-
-	return words;
-}
-
 /*
- * The length of a label and a hash of it, to compare at once.  It is kept in
- * stored states: another function here is another version of the format.
+ * The first and the last four bytes of a label in one word, which tells most
+ * labels apart; of a shorter one what there is.  It is kept in stored states:
+ * another function here is another version of the format.
  */
 static inline uint64
 arm_key(const char *label, int len)
 {
-	uint32 hash = 0;
+	uint64 key = 0;
 
 	if (likely(len >= 4))
-	{
-		LabelWords words = label_words(label, len);
-
-		hash = words.word[0] * 0x9e3779b1U + words.word[1] * 0x85ebca77U +
-			words.word[2] * 0xc2b2ae3dU + words.word[3] * 0x27d4eb2fU;
-	}
-	else
-	{
-		for (int i = 0; i < len; i++)
-			hash = hash * 0x9e3779b1U + (unsigned char) label[i] + 1;
-	}
-	return (uint64) hash << 32 | (uint32) len;
+		return (uint64) label_word(label, len - 4) << 32 | label_word(label, 0);
+	for (int i = 0; i < len; i++)
+		key = key << 8 | (unsigned char) label[i];
+	return key;
 }
 
-/* Is this the arm's label?  Its key is the same, so its length is. */
+/* Of labels of the same length and key: do the bytes between agree, too? */
 static inline bool
-arm_has_label(const Arm *arm, const char *label, int len)
+same_middle(const char *a, const char *b, int len)
 {
-	if (likely(len >= 4 && len <= 16))
+	if (likely(len <= 16))
 	{
-		LabelWords a = label_words(arm->label, len);
-		LabelWords b = label_words(label, len);
+		int second = Max(0, Min(4, len - 4));
+		int third = Max(0, len - 8);
 
-		return ((a.word[0] ^ b.word[0]) | (a.word[1] ^ b.word[1]) | (a.word[2] ^ b.word[2]) |
-				(a.word[3] ^ b.word[3])) == 0;
+		return len < 4 ||
+			((label_word(a, second) ^ label_word(b, second)) |
+			 (label_word(a, third) ^ label_word(b, third))) == 0;
 	}
-	return memcmp(arm->label, label, len) == 0;
+	return memcmp(a, b, len) == 0;
 }
 
 extern int	arm_label_compare(const char *a, int alen, const char *b, int blen);
@@ -141,23 +116,35 @@ extern int	arms_search(const ArmTable *table, const char *records, const char *l
 /* Up to so many arms are compared one by one. */
 #define ARMS_SCAN_MAX 8
 
-/* Index of the arm with this label, or -1. */
-static inline int
+/*
+ * Index of the arm with this label, or -1.
+ *
+ * This is much of what a row costs, and rows come in random order of their
+ * arms: a comparison that left early would be mispredicted every other time.
+ * So all keys are compared, without a branch on the label.
+ */
+static pg_attribute_always_inline int
 arms_find(const ArmTable *table, const char *records, const char *label, int len)
 {
-	uint64 key = arm_key(label, len);
-	int	   found = 0;
+	uint64	   key = arm_key(label, len);
+	const Arm *arm = (const Arm *) records;
+	int		   position = 0;
 
-	if (unlikely(table->count > ARMS_SCAN_MAX))
+	if (unlikely(table->count == 0 || table->count > ARMS_SCAN_MAX))
 		return arms_search(table, records, label, len);
 
 	for (int i = 1; i < table->count; i++)
-		found = arm_at(table, records, i)->key == key ? i : found;
+	{
+		const Arm *other = arm_at(table, records, i);
+		bool	   same = other->key == key;
 
-	if (likely(table->count > 0 && arm_at(table, records, found)->key == key &&
-			   arm_has_label(arm_at(table, records, found), label, len)))
-		return found;
-	/* A new label, or one whose key another label has, too. */
+		arm = same ? other : arm;
+		position = same ? i : position;
+	}
+
+	if (likely(arm->key == key && arm->labellen == len && same_middle(arm->label, label, len)))
+		return position;
+	/* A new label, or one of several with the same key. */
 	return arms_search(table, records, label, len);
 }
 

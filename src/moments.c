@@ -48,6 +48,7 @@ moments_append(Moments *m, const Arm *like)
 
 	arm->n = like->n;
 	arm->key = like->key;
+	arm->labellen = like->labellen;
 	memcpy(arm->label, like->label, arm_label_length(like));
 	return arm;
 }

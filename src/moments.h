@@ -113,7 +113,7 @@ moments_numbers(int metrics)
 	return 3 * metrics + packed_size(metrics);
 }
 
-static inline int
+static pg_attribute_always_inline int
 moments_find(const Moments *m, const char *label, int len)
 {
 	return arms_find(&m->arms, moments_records(m), label, len);
