@@ -51,6 +51,16 @@ FROM running ORDER BY unit;
 SELECT count(DISTINCT m::text), count(*) FROM (SELECT m FROM running UNION SELECT m FROM running) r;
 SELECT moments_agg(y, variant) <> moments_agg(x, variant) AS differ FROM units;
 
+-- Labels that differ in the middle only, in length only, or are very short; few and many.
+-- Each label has as many units as its position, each of them with that value.
+SELECT arms, count(*) AS labels, bool_and(n = mean AND variant = labels[n]) AS right
+FROM (SELECT arms, labels, moments_agg(place, labels[place]) AS m
+	FROM (VALUES (3, ARRAY['variant_b_new', 'variant_a_new', 'variant_new']), (5, ARRAY['aaa', 'b', 'a', 'aa', '']),
+			(12, ARRAY['f', 'a', 'aaaabaaaa', 'aaaa', 'aaaaa', 'aaaaaaaa', 'aaaaaaaaa', 'aaaacaaaa', 'b', 'c', 'd', 'e'])) t (arms, labels),
+		generate_series(1, arms) place, generate_series(1, place)
+	GROUP BY arms, labels) a, moments_summary(m)
+GROUP BY arms ORDER BY arms;
+
 -- Text: any label, any number, whatever extra_float_digits says.
 SET extra_float_digits = -15;
 CREATE TEMP TABLE odd AS
