@@ -14,7 +14,7 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons srm multiple assign plans
+REGRESS = install moments comparisons estimators srm multiple assign plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.

@@ -136,6 +136,39 @@ FROM (SELECT moments_agg(m) AS m FROM spend_moments) AS everybody,
 \echo
 SELECT variant, control, diff, diff_low, diff_high, p_value FROM duel;
 
+\echo '# Sharper, with what was known before?'
+\echo
+\echo 'history is what a customer spent in the year before.  What it explains is no effect of the'
+\echo 'e-mail, and CUPED takes it out.  A state holds all metrics and history, a row per segment:'
+\echo
+
+CREATE TABLE all_moments AS
+SELECT newbie, moments_agg(ARRAY[spend, visit::int, conversion::int, history], segment) AS m
+FROM customers
+GROUP BY newbie;
+
+\echo
+\echo 'From these two small rows, every metric, adjusted, in every segment and in both together:'
+\echo
+
+SELECT coalesce(newbie::text, 'all') AS newbie,
+       (ARRAY['spend', 'visit', 'conversion'])[metric] AS name, plain.variant,
+       plain.diff, plain.p_value, adjusted.diff AS adjusted, adjusted.p_value AS p_cuped
+FROM (SELECT newbie, moments_agg(m) AS m FROM all_moments GROUP BY ROLLUP (newbie)) AS s,
+     generate_series(1, 3) AS metric,
+     welch_t(m, control => 'No E-Mail', metric => metric) AS plain
+     JOIN LATERAL cuped_adjust(m, control => 'No E-Mail', metric => metric, covariates => '{4}')
+                  AS adjusted USING (variant)
+ORDER BY s.newbie, metric, variant;
+
+\echo 'Here it changes little: a year of purchases explains less than 1 % of the variance:'
+\echo
+
+SELECT (cuped_adjust(spend, history)).variance_reduction AS spend,
+       (cuped_adjust(visit::int, history)).variance_reduction AS visit,
+       (cuped_adjust(conversion::int, history)).variance_reduction AS conversion
+FROM customers;
+
 \echo '# The next experiment: which arm does a new customer get?'
 \echo
 \echo 'A hash decides, so that the same customer gets the same answer everywhere, always.'

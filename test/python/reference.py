@@ -22,6 +22,7 @@ import re
 from fractions import Fraction
 
 import mpmath
+import numpy as np
 from mpmath import mp, mpf
 from scipy import stats
 
@@ -480,3 +481,201 @@ def report(lines, what):
         column = column.group(1) if column else "other"
         columns[column] = columns.get(column, 0) + 1
     assert not lines, "%d mismatches in %s %s\n%s" % (len(lines), what, columns, "\n".join(lines[:25]))
+
+
+# --- Estimates: ratios, CUPED, strata, Bayes -------------------------------------------------------
+#
+# In float64 with numpy, from the rows and not from their moments: two-pass means and variances of each
+# unit's linearised or adjusted value. Held to 1e-9.
+#
+#   ratio       Deng, Knoblich & Lu (2018), KDD: 233-242, section 3: variance of (num - R den) / mean(den)
+#   CUPED       Deng, Xu, Kohavi & Walker (2013), WSDM: 123-132, eq. 4, theta within arms (ANCOVA)
+#   interacted  Lin (2013), Ann. Appl. Stat. 7: 295-318; the variance of the estimated mean of the
+#               covariates: Negi & Wooldridge (2021), Econom. Rev. 40: 504-534
+#   strata      Miratrix, Sekhon & Yu (2013), JRSS B 75: 369-396, weights N_s / N
+#   df          Satterthwaite (1946), Biometrics Bulletin 2: 110-114
+
+class Estimate:
+    """n, value, squared error (None if undefined) and its degrees of freedom."""
+
+    def __init__(self, n, mean, error, df):
+        self.n, self.mean, self.error, self.df = n, mean, error, df
+
+
+def estimate_of(values, mean=None):
+    """The mean of the values, or another estimate whose error is theirs."""
+    n = len(values)
+    return Estimate(n, float(np.mean(values)) if mean is None else float(mean),
+                    float(np.var(values, ddof=1)) / n if n > 1 else None, n - 1)
+
+
+def ratio_values(num, den):
+    """The ratio, and the values whose mean has its error."""
+    ratio = num.sum() / den.sum()
+    return ratio, (num - ratio * den) / den.mean()
+
+
+class Shared:
+    """Error that two estimates share: that of theta' times the mean of the covariates of all N units."""
+
+    def __init__(self, theta_t, theta_c, covariates):
+        n = len(covariates)
+        self.theta_t, self.theta_c, self.df = theta_t, theta_c, n - 1
+        centred = covariates - covariates.mean(axis=0)
+        self.variance_of_mean = centred.T @ centred / (n - 1) / n
+
+    def variance(self, a, b):
+        """Of a times the treatment's estimate plus b times the control's."""
+        theta = a * self.theta_t + b * self.theta_c
+        return float(theta @ self.variance_of_mean @ theta)
+
+    def covariance(self):
+        return float(self.theta_t @ self.variance_of_mean @ self.theta_c)
+
+
+def student_isf(q, df):
+    """scipy's quantile, whose last digits are not the inverse of its survival function: two steps of Newton."""
+    x = stats.t.isf(q, df)
+    for _ in range(2):
+        x += (stats.t.sf(x, df) - q) / stats.t.pdf(x, df)
+    return x
+
+
+def compare(t, c, method, shared=None, alpha=0.05, alternative="two-sided", null_diff=0.0, lift_method="delta"):
+    """The comparison of two Estimates."""
+    def variance(a, b):
+        """Of a t + b c, and Satterthwaite's degrees of freedom."""
+        terms = [(a * a * t.error, t.df), (b * b * c.error, c.df)]
+        if shared is not None:
+            terms.append((shared.variance(a, b), shared.df))
+        total = sum(e for e, _ in terms)
+        squares = sum(e * e / df for e, df in terms)
+        return total, total * total / squares if squares else None
+
+    row = dict.fromkeys(COMPARISON)
+    row.update(n=t.n, n_control=c.n, estimate=t.mean, estimate_control=c.mean, alpha=alpha, method=method)
+    if t.mean is None or c.mean is None:
+        return row
+    row["diff"] = t.mean - c.mean
+    if c.mean != 0:
+        row["lift"] = row["diff"] / abs(c.mean)
+    if t.error is None or c.error is None:
+        return row
+    error, df = variance(1, -1)
+    row["std_error"] = math.sqrt(error)
+    if error == 0:
+        return row
+    statistic = (row["diff"] - null_diff) / math.sqrt(error)
+    tail = alpha / 2 if alternative == "two-sided" else alpha
+    q = student_isf(tail, df)
+    row.update(df=df, statistic=statistic, p_value=p_value(statistic, alternative, lambda x: stats.t.sf(x, df)))
+
+    def ends(low, high):
+        return (-math.inf if alternative == "less" else low), (math.inf if alternative == "greater" else high)
+
+    def of_ratio(low, high):
+        return ends(low - 1, high - 1) if c.mean > 0 else ends(1 - high, 1 - low)
+
+    row["diff_low"], row["diff_high"] = ends(row["diff"] - q * row["std_error"], row["diff"] + q * row["std_error"])
+    if c.mean == 0:
+        return row
+    if lift_method == "delta":
+        half = q * math.sqrt(variance(1 / c.mean, -t.mean / c.mean ** 2)[0])
+        row["lift_low"], row["lift_high"] = ends(row["lift"] - half, row["lift"] + half)
+    elif lift_method == "log" and t.mean * c.mean > 0:
+        relative, df = variance(1 / t.mean, -1 / c.mean)
+        half = student_isf(tail, df) * math.sqrt(relative)
+        r = t.mean / c.mean
+        row["lift_low"], row["lift_high"] = of_ratio(r * math.exp(-half), r * math.exp(half))
+    elif lift_method == "fieller":
+        vt, vc, cov = t.error, c.error, 0.0
+        if shared is not None:
+            vt, vc, cov = vt + shared.variance(1, 0), vc + shared.variance(0, 1), shared.covariance()
+        a, b, k = c.mean ** 2 - q * q * vc, t.mean * c.mean - q * q * cov, t.mean ** 2 - q * q * vt
+        if a <= 0:
+            row["lift_low"], row["lift_high"] = -math.inf, math.inf
+        else:
+            root = math.copysign(math.sqrt(b * b - a * k), q)
+            row["lift_low"], row["lift_high"] = of_ratio((b - root) / a, (b + root) / a)
+    return row
+
+
+def within(columns, arms):
+    """Columns minus the means of their arms."""
+    out = np.array(columns, dtype=float)
+    for arm in set(arms):
+        at = arms == arm
+        out[at] -= out[at].mean(axis=0)
+    return out
+
+
+def least_squares(x, y):
+    """(theta, rank) of centred y on centred columns x, of which those without variance do not count."""
+    scale = np.sqrt((x * x).sum(axis=0))
+    keep = scale > 1e-9 * np.maximum(1, np.abs(x).max(initial=0))
+    theta = np.zeros(x.shape[1])
+    rank = 0
+    if keep.any():
+        solution, _, rank, _ = np.linalg.lstsq(x[:, keep] / scale[keep], y, rcond=1e-7)
+        theta[keep] = solution / scale[keep]
+    return theta, int(rank)
+
+
+def cuped(arms, y, x, interacted=False):
+    """({label: Estimate}, {label: theta}, {label: covariates used}); arms is an array of labels, a row per unit."""
+    estimates, thetas, used = {}, {}, {}
+    centre = x.mean(axis=0)
+    for arm in sorted(set(arms)):
+        at = arms == arm
+        fit = at if interacted else np.ones(len(y), dtype=bool)
+        theta, used[arm] = least_squares(within(x[fit], arms[fit]), within(y[fit], arms[fit]))
+        thetas[arm] = theta
+        estimates[arm] = estimate_of(y[at] - (x[at] - centre) @ theta)
+    return estimates, thetas, used
+
+
+def cuped_ratio(arms, num, den, num_pre, den_pre):
+    """{label: Estimate}"""
+    u, v, ratios = np.zeros(len(arms)), np.zeros(len(arms)), {}
+    for arm in set(arms):
+        at = arms == arm
+        r, u[at] = ratio_values(num[at], den[at])
+        r_pre, v[at] = ratio_values(num_pre[at], den_pre[at])
+        ratios[arm] = r, r_pre
+    theta = (u @ v) / (v @ v)       # both have mean 0 in each arm
+    centre = num_pre.sum() / den_pre.sum()
+    return {arm: estimate_of((u - theta * v)[arms == arm], r - theta * (r_pre - centre))
+            for arm, (r, r_pre) in ratios.items()}
+
+
+def stratified(strata, treatment, control):
+    """(Estimate, Estimate, units left out); strata is a list of {label: values}."""
+    used = [s for s in strata if all(len(s.get(v, ())) >= 2 for v in (treatment, control))]
+    left_out = sum(len(values) for s in strata for values in s.values()) - sum(
+        len(values) for s in used for values in s.values())
+    total = sum(len(s[v]) for s in used for v in (treatment, control))
+    estimates = []
+    for arm in (treatment, control):
+        mean = error = squares = 0.0
+        for s in used:
+            w = (len(s[treatment]) + len(s[control])) / total
+            e = w * w * np.var(s[arm], ddof=1) / len(s[arm])
+            mean, error, squares = mean + w * np.mean(s[arm]), error + e, squares + e * e / (len(s[arm]) - 1)
+        n = sum(len(s[arm]) for s in used)
+        estimates.append(Estimate(n, float(mean), float(error), error * error / squares) if n and squares
+                         else Estimate(n, float(mean) if n else None, float(error) if n else None, None))
+    return (*estimates, left_out)
+
+
+def bayes(effect, error, prior_mean=0.0, prior_sd=INF, alpha=0.05):
+    """Normal prior and likelihood, with mpmath: Gelman et al. (2013), Bayesian Data Analysis, eq. 2.10."""
+    effect, error, prior_mean, prior_sd = (mpf(x) for x in (effect, error, prior_mean, prior_sd))
+    prior_precision = 0 if prior_sd == INF else 1 / prior_sd ** 2
+    precision = 1 / error + prior_precision
+    mean, sd = (effect / error + prior_mean * prior_precision) / precision, 1 / mpmath.sqrt(precision)
+    z, q = mean / sd, normal_isf(mpf(alpha) / 2)
+    with mpmath.workdps(50 + int(min(z * z, 1e5) / 2)):     # so that the losses do not cancel
+        density = mpmath.exp(-z * z / 2) / mpmath.sqrt(2 * mpmath.pi)
+        loss_ship, loss_keep = (sd * (density - s * z * normal_sf(s * z)) for s in (1, -1))
+    return dict(posterior_mean=mean, posterior_sd=sd, posterior_low=mean - q * sd, posterior_high=mean + q * sd,
+                chance_to_win=normal_sf(-z), loss_ship=loss_ship, loss_keep=loss_keep)

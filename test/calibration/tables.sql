@@ -1,0 +1,28 @@
+-- What script/calibrate counts in.
+
+CREATE EXTENSION expstat;
+
+-- A row per job, estimator and question.  An experiment whose p-value or interval is NULL
+-- does not reject, and does not cover; it is among the undefined as well.
+CREATE UNLOGGED TABLE outcome (
+	metric text,
+	n_control integer,
+	n_treatment integer,
+	estimator text,
+	question text,        -- 'false positives', 'diff' or 'lift'
+	experiments bigint,
+	hits bigint,          -- rejected, or covered
+	truth_below bigint,   -- the truth is below the interval
+	truth_above bigint,
+	undefined bigint,
+	left_out bigint       -- stratified_t left a stratum out
+);
+
+-- The squared std_error and the squared diff of the A/A experiments.
+CREATE UNLOGGED TABLE spread (
+	metric text,
+	n_control integer,
+	n_treatment integer,
+	estimator text,
+	m moments
+);
