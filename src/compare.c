@@ -167,7 +167,7 @@ log_df(const Estimate *treatment, const Estimate *control, double df)
 	double t = treatment->value;
 	double c = control->value;
 
-	if (isinf(df))
+	if (isinf(df) || treatment->squared_error + control->squared_error == 0.0)
 		return df;
 	return welch_df(treatment->squared_error / t / t, treatment->df, control->squared_error / c / c,
 					control->df, 0.0, 1.0);

@@ -272,7 +272,9 @@ adjusted_ratio_arms(const Moments *m, const Arm *treatment, const Arm *control,
 	Estimate t = estimate_adjusted_ratio(m, treatment, details);
 	Estimate c = estimate_adjusted_ratio(m, control, details);
 
-	return compare_welch(&t, &c, NULL, question, "cuped_ratio");
+	return compare_welch(&t, &c, NULL, question,
+						 ratio_slope(m, details) == 0.0 ? "cuped_ratio, not adjusted"
+														: "cuped_ratio");
 }
 
 /*

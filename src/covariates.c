@@ -228,53 +228,58 @@ bilinear_form(const Moments *m, const Arm *arm, const double *u, const double *v
 }
 
 /*
+ * The slope, pooled within arms, of a ratio's linearised values on those of the
+ * ratio before the experiment; 0 if there is nothing to adjust by: a ratio
+ * before that did not vary, or is not defined in some arm.
+ */
+double
+ratio_slope(const Moments *m, const int *positions)
+{
+	double sxx = 0.0;
+	double sxy = 0.0;
+
+	for (int a = 0; a < m->arms.count; a++)
+	{
+		const Arm *arm = moments_arm(m, a);
+		double	   u[MOMENTS_METRICS_MAX] = {0};
+		double	   v[MOMENTS_METRICS_MAX] = {0};
+
+		if (moments_mean(m, arm)[positions[1]] == 0.0 || moments_mean(m, arm)[positions[3]] == 0.0)
+			return 0.0;
+		ratio_gradient(m, arm, positions[0], positions[1], u);
+		ratio_gradient(m, arm, positions[2], positions[3], v);
+		sxy += bilinear_form(m, arm, u, v);
+		sxx += bilinear_form(m, arm, v, v);
+	}
+	return sxx > 0.0 ? sxy / sxx : 0.0;
+}
+
+/*
  * A ratio metric adjusted by its own ratio before the experiment:
  *
  *		g = R - theta (R_pre - centre),		R = num / den
  *
- * with theta the slope, pooled within arms, of the linearised values of R on
- * those of R_pre (Deng et al. 2013, appendix B), and the centre the ratio
- * before the experiment over all units.  Positions: num, den, num_pre, den_pre.
+ * with theta the slope of the linearised values (Deng et al. 2013, appendix B),
+ * and the centre the ratio before the experiment over all units.  Positions:
+ * num, den, num_pre, den_pre.
  */
 Estimate
 estimate_adjusted_ratio(const Moments *m, const Arm *arm, const int *positions)
 {
-	double	 num_pre = pooled_mean(m, positions[2]);
-	double	 den_pre = pooled_mean(m, positions[3]);
+	Estimate ratio = estimate_ratio(m, arm, positions[0], positions[1]);
+	Estimate before = estimate_ratio(m, arm, positions[2], positions[3]);
+	double	 theta = ratio_slope(m, positions);
 	double	 gradient[MOMENTS_METRICS_MAX] = {0};
 	double	 pre[MOMENTS_METRICS_MAX] = {0};
-	double	 sxx = 0.0;
-	double	 sxy = 0.0;
-	double	 theta;
-	Estimate ratio = estimate_ratio(m, arm, positions[0], positions[1]);
+	double	 centre;
 
-	if (arm == NULL || isnan(ratio.value))
+	if (isnan(ratio.value) || theta == 0.0)
 		return ratio;
 
-	for (int a = 0; a < m->arms.count; a++)
-	{
-		const Arm *other = moments_arm(m, a);
-		double	   u[MOMENTS_METRICS_MAX] = {0};
-		double	   v[MOMENTS_METRICS_MAX] = {0};
-
-		ratio_gradient(m, other, positions[0], positions[1], u);
-		ratio_gradient(m, other, positions[2], positions[3], v);
-		sxy += bilinear_form(m, other, u, v);
-		sxx += bilinear_form(m, other, v, v);
-	}
-	theta = sxx > 0.0 ? sxy / sxx : 0.0;
-	if (!isfinite(theta) || theta == 0.0)
-		return ratio;
-
+	centre = pooled_mean(m, positions[2]) / pooled_mean(m, positions[3]);
 	ratio_gradient(m, arm, positions[0], positions[1], gradient);
 	ratio_gradient(m, arm, positions[2], positions[3], pre);
 	for (int i = 0; i < m->metrics; i++)
 		gradient[i] -= theta * pre[i];
-	return estimate_at(
-		m, arm,
-		ratio.value -
-			theta *
-				(moments_mean(m, arm)[positions[2]] / moments_mean(m, arm)[positions[3]] -
-				 num_pre / den_pre),
-		gradient);
+	return estimate_at(m, arm, ratio.value - theta * (before.value - centre), gradient);
 }

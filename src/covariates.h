@@ -40,6 +40,7 @@ extern CovariateReport covariate_report(const Moments *m, const Arm *arm, const 
 extern Estimate estimate_adjusted(const Moments *m, const Arm *arm, const CovariateModel *model);
 extern SharedError
 shared_error(const Moments *m, const CovariateModel *treatment, const CovariateModel *control);
+extern double	ratio_slope(const Moments *m, const int *positions);
 extern Estimate estimate_adjusted_ratio(const Moments *m, const Arm *arm, const int *positions);
 
 #endif /* EXPSTAT_COVARIATES_H */

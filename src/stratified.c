@@ -24,25 +24,7 @@ strata_elements(ArrayType *array, Datum **elements, int *count)
 					  count);
 }
 
-/* Both arrays' elements in one; the first may be NULL. */
-static ArrayType *
-concatenate(ArrayType *array, Datum *more, int count, Oid type)
-{
-	Datum *elements = NULL;
-	Datum *all;
-	int	   before = 0;
-
-	if (array != NULL)
-		strata_elements(array, &elements, &before);
-	all = palloc((before + count) * sizeof(Datum));
-	for (int i = 0; i < before; i++)
-		all[i] = elements[i];
-	for (int i = 0; i < count; i++)
-		all[before + i] = more[i];
-	return construct_array(all, before + count, type, -1, false, TYPALIGN_DOUBLE);
-}
-
-/* The element type of the state, from the function's own signature. */
+/* The type moments, from the function's own signature. */
 static Oid
 moments_type(FunctionCallInfo fcinfo)
 {
@@ -50,16 +32,46 @@ moments_type(FunctionCallInfo fcinfo)
 	int	 count;
 
 	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
-	return types[1];
+	return get_element_type(types[0]);
+}
+
+/*
+ * The state as an expanded array, to which an element is added in place: a flat
+ * one would be copied for each.
+ */
+static ExpandedArrayHeader *
+expanded_state(FunctionCallInfo fcinfo)
+{
+	MemoryContext		 own = CurrentMemoryContext;
+	MemoryContext		 caller;
+	ExpandedArrayHeader *strata;
+
+	(void) AggCheckCallContext(fcinfo, &own);
+	if (PG_ARGISNULL(0))
+		return construct_empty_expanded_array(moments_type(fcinfo), own, NULL);
+
+	caller = MemoryContextSwitchTo(own);
+	strata = PG_GETARG_EXPANDED_ARRAY(0);
+	MemoryContextSwitchTo(caller);
+	return strata;
+}
+
+static void
+add_stratum(ExpandedArrayHeader *strata, Datum stratum)
+{
+	int position = strata->ndims == 0 ? 1 : strata->lbound[0] + strata->dims[0];
+
+	(void) array_set_element(EOHPGetRWDatum(&strata->hdr), 1, &position, stratum, false, -1, -1,
+							 false, TYPALIGN_DOUBLE);
 }
 
 static Datum
 append_stratum(FunctionCallInfo fcinfo, const Moments *stratum)
 {
-	Datum element = PointerGetDatum(stratum);
+	ExpandedArrayHeader *strata = expanded_state(fcinfo);
 
-	PG_RETURN_ARRAYTYPE_P(concatenate(PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0), &element,
-									  1, moments_type(fcinfo)));
+	add_stratum(strata, PointerGetDatum(stratum));
+	PG_RETURN_DATUM(EOHPGetRWDatum(&strata->hdr));
 }
 
 static Datum
@@ -103,18 +115,18 @@ strata_accum_control(PG_FUNCTION_ARGS)
 Datum
 strata_combine(PG_FUNCTION_ARGS)
 {
-	ArrayType *more;
-	Datum	  *elements;
-	int		   count;
+	ExpandedArrayHeader *strata;
+	Datum				*elements;
+	int					 count;
 
 	if (PG_ARGISNULL(1))
 		return unchanged_strata(fcinfo);
-	more = PG_GETARG_ARRAYTYPE_P(1);
-	if (PG_ARGISNULL(0))
-		PG_RETURN_ARRAYTYPE_P(more);
-	strata_elements(more, &elements, &count);
-	PG_RETURN_ARRAYTYPE_P(
-		concatenate(PG_GETARG_ARRAYTYPE_P(0), elements, count, ARR_ELEMTYPE(more)));
+
+	strata = expanded_state(fcinfo);
+	strata_elements(PG_GETARG_ARRAYTYPE_P(1), &elements, &count);
+	for (int i = 0; i < count; i++)
+		add_stratum(strata, elements[i]);
+	PG_RETURN_DATUM(EOHPGetRWDatum(&strata->hdr));
 }
 
 /* The merged states of all strata, which tell the arms and the control. */
@@ -147,8 +159,8 @@ compare_strata(const Strata *strata)
 	Comparison comparison = compare_welch(&t, &c, NULL, &default_question, "stratified_t");
 
 	if (strata->left_out > 0)
-		comparison.method =
-			psprintf("stratified_t, " INT64_FORMAT " units left out", strata->left_out);
+		comparison.method = psprintf("stratified_t, " INT64_FORMAT " unit%s left out",
+									 strata->left_out, strata->left_out == 1 ? "" : "s");
 	return comparison;
 }
 

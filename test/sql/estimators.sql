@@ -220,7 +220,7 @@ SELECT * FROM (SELECT (cuped_adjust(y, x)).* FROM users WHERE false) r;
 SELECT * FROM (SELECT (cuped_adjust(y, x)).* FROM users WHERE (variant, x) = ('control', 1)) r;
 SELECT pg_temp.row(c) FROM sessions, cuped_ratio(m, 'nobody') c;
 -- A ratio before of 0/0: nothing to adjust by.
-SELECT pg_temp.r(c.std_error) AS cuped_ratio, pg_temp.r(d.std_error) AS delta_ratio
+SELECT pg_temp.r(c.std_error) AS cuped_ratio, pg_temp.r(d.std_error) AS delta_ratio, c.method
 FROM (SELECT moments_agg(ARRAY[spend, visits, 0, 0], variant) AS m FROM visitors) s, cuped_ratio(m) c, delta_ratio(m) d;
 SELECT variant, control, n, n_control, estimate, posterior_mean, posterior_sd, chance_to_win, loss_ship, alpha, method
 FROM states, bayes_normal(m, control => 'nobody')
