@@ -42,12 +42,15 @@ choose_pg_config() {
     export PG_CONFIG
 }
 
-# True if there is a server and what is needed to compile for it.
+# True if there is a server and what is needed to compile for it.  Debian's server comes
+# with PGXS, but without headers.
 have_postgresql() {
-    local bindir pgxs
+    local bindir pgxs include
     bindir=$("$PG_CONFIG" --bindir 2>/dev/null) || return 1
     pgxs=$("$PG_CONFIG" --pgxs 2>/dev/null) || return 1
-    [ -x "$bindir/postgres" ] && [ -x "$bindir/initdb" ] && [ -e "$pgxs" ]
+    include=$("$PG_CONFIG" --includedir-server 2>/dev/null) || return 1
+    [ -x "$bindir/postgres" ] && [ -x "$bindir/initdb" ] && [ -e "$pgxs" ] &&
+        [ -e "$include/postgres.h" ]
 }
 
 # ---- the private tree ----

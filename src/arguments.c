@@ -77,12 +77,12 @@ array_elements(ArrayType *array, const char *name, int most, int *count)
 
 /* The 0-based index of a metric by its position from 1. */
 int
-metric_position(int position, int metrics)
+metric_position(int position, int metrics, const char *name)
 {
 	if (position < 1 || position > metrics)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("metric %d does not exist: the state has %d", position, metrics),
+				 errmsg("%s is %d, but the state has metrics 1 to %d", name, position, metrics),
 				 errhint("Metrics are numbered from 1, in the order they were aggregated in.")));
 	return position - 1;
 }

@@ -82,12 +82,16 @@ excess_to_lift(Interval excess, double control)
 	return control > 0.0 ? excess : lift;
 }
 
-/* Squared errors of the treatment's and the control's estimate, and their covariance. */
+/*
+ * Squared errors of the treatment's and the control's estimate, their
+ * covariance, and the degrees of freedom of what they share.
+ */
 typedef struct Errors
 {
 	double t;
 	double c;
 	double tc;
+	double shared_df;
 } Errors;
 
 /*
@@ -158,19 +162,23 @@ lift_fieller(double diff, double t, double c, Errors e, double q)
 }
 
 /*
- * Degrees of freedom for the log of a ratio: those of the relative errors,
- * if the difference has any.
+ * Degrees of freedom for the log of a ratio, if the difference has any: those
+ * of the relative errors, of the two arms and of what they share.
  */
 static double
-log_df(const Estimate *treatment, const Estimate *control, double df)
+log_df(const Estimate *treatment, const Estimate *control, Errors e, double df)
 {
 	double t = treatment->value;
 	double c = control->value;
+	double shared_t = e.t - treatment->squared_error;
+	double shared_c = e.c - control->squared_error;
+	double both = fmax(shared_t / t / t - 2.0 * e.tc / t / c + shared_c / c / c, 0.0);
+	double a = treatment->squared_error / t / t;
+	double b = control->squared_error / c / c;
 
-	if (isinf(df) || treatment->squared_error + control->squared_error == 0.0)
+	if (isinf(df) || a + b + both == 0.0)
 		return df;
-	return welch_df(treatment->squared_error / t / t, treatment->df, control->squared_error / c / c,
-					control->df, 0.0, 1.0);
+	return welch_df(a, treatment->df, b, control->df, both, e.shared_df);
 }
 
 static Interval
@@ -193,7 +201,7 @@ lift_interval(const Comparison *comparison, const Estimate *treatment, const Est
 		case LIFT_LOG:
 			if ((t > 0.0) == (c > 0.0) && t != 0.0)
 				interval = lift_log(diff, t, c, errors,
-									quantile(question, log_df(treatment, control, df)));
+									quantile(question, log_df(treatment, control, errors, df)));
 			break;
 		case LIFT_FIELLER:
 			interval = lift_fieller(diff, t, c, errors, quantile(question, df));
@@ -245,7 +253,7 @@ compare_welch(const Estimate *treatment, const Estimate *control, const SharedEr
 	const SharedError		*s = shared != NULL ? shared : &nothing;
 	double					 both = fmax(s->treatment - 2.0 * s->covariance + s->control, 0.0);
 	Errors errors = {treatment->squared_error + s->treatment, control->squared_error + s->control,
-					 s->covariance};
+					 s->covariance, s->df};
 	Comparison c = compare_values(treatment, control, question, method);
 	double	   half;
 	Interval   interval;
@@ -386,7 +394,7 @@ compare_proportions(const Estimate *treatment, const Estimate *control, const Qu
 	double	   pc = control->value;
 	double	   nt = (double) treatment->n;
 	double	   nc = (double) control->n;
-	Errors	   errors = {0.0, 0.0, 0.0};
+	Errors	   errors = {0.0, 0.0, 0.0, 1.0};
 	Interval   interval;
 
 	if (treatment->n == 0 || control->n == 0)

@@ -163,7 +163,7 @@ int
 metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m)
 {
 	require_argument(fcinfo, number, name);
-	return metric_position(PG_GETARG_INT32(number), m->metrics);
+	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
 }
 
 static Question

@@ -205,11 +205,13 @@ covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Momen
 		return set;
 	}
 
+	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(number)) == 0)
+		return set;
 	positions =
 		array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX, &count);
 	for (int i = 0; i < count; i++)
 	{
-		int covariate = metric_position(positions[i], m->metrics);
+		int covariate = metric_position(positions[i], m->metrics, "covariate");
 
 		if (covariate == metric)
 			ereport(ERROR,

@@ -19,9 +19,9 @@ total_units(const Moments *m)
 	return total;
 }
 
-/* The mean of a metric over the units of all arms. */
+/* Sum of a metric over the units of all arms. */
 static double
-pooled_mean(const Moments *m, int metric)
+total(const Moments *m, int metric)
 {
 	double sum = 0.0;
 
@@ -30,6 +30,27 @@ pooled_mean(const Moments *m, int metric)
 		const Arm *arm = moments_arm(m, i);
 
 		sum += (double) arm->n * moments_mean(m, arm)[metric];
+	}
+	return sum;
+}
+
+/*
+ * How far an arm's (rounded) mean is from the mean over the units of all arms:
+ * the differences of arms, averaged, so that a large common mean costs no
+ * digits.
+ */
+static double
+distance_to_centre(const Moments *m, const Arm *arm, int metric)
+{
+	double own = moments_mean(m, arm)[metric];
+	double sum = 0.0;
+
+	for (int i = 0; i < m->arms.count; i++)
+	{
+		const Arm *other = moments_arm(m, i);
+
+		sum += (double) other->n * (own - moments_mean(m, other)[metric]) -
+			moments_residual(m, other)[metric];
 	}
 	return sum / total_units(m);
 }
@@ -56,7 +77,7 @@ within_comoment(const Moments *m, const Arm *arm, int i, int j)
 CovariateModel
 covariate_model(const Moments *m, const Arm *arm, const CovariateSet *set)
 {
-	CovariateModel model = {*set, 0, {0}, {0}};
+	CovariateModel model = {*set, 0, {0}};
 	double		   sxx[MOMENTS_METRICS_MAX * (MOMENTS_METRICS_MAX + 1) / 2];
 	double		   sxy[MOMENTS_METRICS_MAX];
 
@@ -64,7 +85,6 @@ covariate_model(const Moments *m, const Arm *arm, const CovariateSet *set)
 	{
 		int x = set->covariates[i];
 
-		model.centre[i] = pooled_mean(m, x);
 		sxy[i] = within_comoment(m, arm, x, set->metric);
 		for (int j = 0; j <= i; j++)
 			sxx[packed_index(i, j)] = within_comoment(m, arm, x, set->covariates[j]);
@@ -92,7 +112,7 @@ estimate_adjusted(const Moments *m, const Arm *arm, const CovariateModel *model)
 	{
 		int x = model->set.covariates[i];
 
-		value -= model->theta[i] * (moments_mean(m, arm)[x] - model->centre[i]);
+		value -= model->theta[i] * distance_to_centre(m, arm, x);
 		gradient[x] -= model->theta[i];
 	}
 	return estimate_at(m, arm, value, gradient);
@@ -109,8 +129,7 @@ pooled_covariance(const Moments *m, int i, int j)
 		const Arm *arm = moments_arm(m, a);
 
 		sum += moments_comoments(m, arm)[packed_index(i, j)] +
-			(double) arm->n * (moments_mean(m, arm)[i] - pooled_mean(m, i)) *
-				(moments_mean(m, arm)[j] - pooled_mean(m, j));
+			(double) arm->n * distance_to_centre(m, arm, i) * distance_to_centre(m, arm, j);
 	}
 	return sum / (total_units(m) - 1.0);
 }
@@ -276,7 +295,7 @@ estimate_adjusted_ratio(const Moments *m, const Arm *arm, const int *positions)
 	if (isnan(ratio.value) || theta == 0.0)
 		return ratio;
 
-	centre = pooled_mean(m, positions[2]) / pooled_mean(m, positions[3]);
+	centre = total(m, positions[2]) / total(m, positions[3]);
 	ratio_gradient(m, arm, positions[0], positions[1], gradient);
 	ratio_gradient(m, arm, positions[2], positions[3], pre);
 	for (int i = 0; i < m->metrics; i++)

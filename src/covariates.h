@@ -16,13 +16,12 @@ typedef struct CovariateSet
 	int covariates[MOMENTS_METRICS_MAX];
 } CovariateSet;
 
-/* y - theta' (x - centre) has the smallest variance. */
+/* y - theta' (x - mean of all units' x) has the smallest variance. */
 typedef struct CovariateModel
 {
 	CovariateSet set;
 	int			 used; /* covariates that are neither constant nor collinear */
 	double		 theta[MOMENTS_METRICS_MAX];
-	double		 centre[MOMENTS_METRICS_MAX];
 } CovariateModel;
 
 /* What a model of one covariate (and its missing indicator) says. */

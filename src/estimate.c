@@ -35,7 +35,8 @@ estimate_at(const Moments *m, const Arm *arm, double value, const double *gradie
 	Estimate estimate = {arm->n, value, 0.0, NAN, NAN};
 
 	for (int i = 0; i < m->metrics; i++)
-		estimate.low += gradient[i] * (moments_residual(m, arm)[i] / n);
+		add_exactly(&estimate.value, &estimate.low,
+					gradient[i] * (moments_residual(m, arm)[i] / n));
 	if (arm->n > 1)
 	{
 		estimate.df = n - 1.0;

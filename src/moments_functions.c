@@ -52,7 +52,7 @@ moments_select(PG_FUNCTION_ARGS)
 	int		 metrics[MOMENTS_METRICS_MAX];
 
 	for (int i = 0; i < count; i++)
-		metrics[i] = metric_position(dims[i], m->metrics);
+		metrics[i] = metric_position(dims[i], m->metrics, "an element of dims");
 	PG_RETURN_POINTER(moments_select_metrics(m, metrics, count));
 }
 

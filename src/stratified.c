@@ -139,7 +139,7 @@ merge_strata(Datum *elements, int count)
 
 	for (int i = 1; i < count; i++)
 		all = moments_merge(all, DatumGetMoments(elements[i]));
-	(void) metric_position(1, all->metrics);
+	(void) metric_position(1, all->metrics, "metric");
 	return all;
 }
 

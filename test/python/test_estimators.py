@@ -459,7 +459,7 @@ def test_cuped_ratio_of_ones_is_cuped(db, cases):
 def test_relabel(db, cases):
     """Renaming, swapping and merging are what the relabelled rows give."""
     rng, checked = random.Random(15), 0
-    for e in cases[::4]:
+    for e in cases[::2]:
         new = {v: rng.choice(["one", "two", v, "control", ""]) for v in rng.sample(e.labels, rng.randint(0, len(e.labels)))}
         new["not there"] = "x"
         got = db.one("SELECT moments_relabel(m, %s::jsonb)::text FROM states WHERE id = %s", json.dumps(new), e.id)
@@ -1012,7 +1012,7 @@ def test_skipped_rows(db):
 @pytest.mark.parametrize("call, names", [
     ("delta_ratio('NaN', 1, 'a')", "num"), ("delta_ratio(1, 'NaN', 'a')", "den"), ("delta_ratio('inf', 1, 'a', 'b')", "num"),
     ("delta_ratio(1, '-inf', 'a', 'b')", "den"), ("cuped_adjust('NaN', 1)", "y"), ("cuped_adjust(1, 'NaN')", "x"),
-    ("cuped_adjust('inf', NULL)", "y"), ("cuped_adjust('NaN', NULL, 'a')", "y"), ("cuped_adjust(1, 'inf', 'a')", "x"),
+    ("cuped_adjust('inf'::float8, NULL)", "y"), ("cuped_adjust('NaN'::float8, NULL, 'a')", "y"), ("cuped_adjust(1, 'inf', 'a')", "x"),
     ("cuped_adjust(1, 'NaN', 'a', 'b')", "x")])
 def test_nan(db, call, names):
     """An error that says that it is a metric."""
