@@ -26,7 +26,7 @@ static const Interval undefined_interval = {NAN, NAN};
  *
  * written in shares of the sum, so that no square under- or overflows.
  */
-static double
+double
 welch_df(double a, double df_a, double b, double df_b, double c, double df_c)
 {
 	double sum = a + b + c;

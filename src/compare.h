@@ -65,6 +65,7 @@ typedef struct SharedError
 	double df;
 } SharedError;
 
+extern double welch_df(double a, double df_a, double b, double df_b, double c, double df_c);
 extern Comparison
 compare_welch(const Estimate *treatment, const Estimate *control, const SharedError *shared,
 			  const Question *question, const char *method);

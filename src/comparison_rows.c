@@ -166,17 +166,80 @@ metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Mom
 	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
 }
 
+/* The positions given, or all metrics but the adjusted one. */
+CovariateSet
+covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Moments *m)
+{
+	CovariateSet set = {metric, 0, {0}};
+	int32		*positions;
+	int			 count;
+
+	if (PG_ARGISNULL(number))
+	{
+		for (int i = 0; i < m->metrics; i++)
+		{
+			if (i != metric)
+				set.covariates[set.count++] = i;
+		}
+		return set;
+	}
+
+	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(number)) == 0)
+		return set;
+	positions =
+		array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX, &count);
+	for (int i = 0; i < count; i++)
+	{
+		int covariate = metric_position(positions[i], m->metrics, "covariate");
+
+		if (covariate == metric)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("metric %d cannot be its own covariate", metric + 1),
+					 errhint("A covariate is measured before the experiment.")));
+		set.covariates[set.count++] = covariate;
+	}
+	return set;
+}
+
+/* A proportion's values are 0 and 1. */
+void
+check_binary(const Moments *m, const Arm *arm, int metric)
+{
+	if (arm != NULL && !is_binary_metric(m, arm, metric))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metric %d of variant \"%.*s\" is not a proportion: it has values other "
+						"than 0 and 1",
+						metric + 1, arm_label_length(arm), arm->label),
+				 errhint("Use welch_t for the mean of a metric with other values.")));
+}
+
+/* The method of a test that adjusts by covariates. */
+const char *
+covariates_used(const char *test, int used)
+{
+	return psprintf("%s, %d covariate%s used", test, used, used == 1 ? "" : "s");
+}
+
+Alternative
+alternative_argument(FunctionCallInfo fcinfo, int number)
+{
+	/* In the order of the enum Alternative. */
+	static const char *const alternatives[] = {"two-sided", "greater", "less"};
+
+	return choice_argument(fcinfo, number, "alternative", alternatives, lengthof(alternatives));
+}
+
 static Question
 question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
-	/* In the order of the enums Alternative and LiftMethod. */
-	static const char *const alternatives[] = {"two-sided", "greater", "less"};
+	/* In the order of the enum LiftMethod. */
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
 	Question				 question;
 
 	question.alpha = alpha_argument(fcinfo, 2);
-	question.alternative =
-		choice_argument(fcinfo, 3, "alternative", alternatives, lengthof(alternatives));
+	question.alternative = alternative_argument(fcinfo, 3);
 	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
 	question.lift_method =
 		choice_argument(fcinfo, lift_method, "lift_method", lift_methods, lengthof(lift_methods));

@@ -6,7 +6,7 @@
 #ifndef EXPSTAT_COMPARISON_ROWS_H
 #define EXPSTAT_COMPARISON_ROWS_H
 
-#include "compare.h"
+#include "covariates.h"
 #include "moments_fmgr.h"
 
 /*
@@ -31,6 +31,11 @@ extern const Arm *next_treatment(const Moments *m, const Control *control, int *
 extern double alpha_argument(FunctionCallInfo fcinfo, int number);
 extern double finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
+extern Alternative alternative_argument(FunctionCallInfo fcinfo, int number);
+extern CovariateSet
+			covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Moments *m);
+extern void check_binary(const Moments *m, const Arm *arm, int metric);
+extern const char *covariates_used(const char *test, int used);
 
 /* Final function of a one-step aggregate. */
 extern Datum comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,

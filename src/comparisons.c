@@ -64,18 +64,6 @@ welch_t(PG_FUNCTION_ARGS)
 
 /* ---- proportions: details is the metric's position ---- */
 
-static void
-check_binary(const Moments *m, const Arm *arm, int metric)
-{
-	if (arm != NULL && !is_binary_metric(m, arm, metric))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("metric %d of variant \"%.*s\" is not a proportion: it has values other "
-						"than 0 and 1",
-						metric + 1, arm_label_length(arm), arm->label),
-				 errhint("Use welch_t for the mean of a metric with other values.")));
-}
-
 static Comparison
 proportion_arms(const Moments *m, const Arm *treatment, const Arm *control,
 				const Question *question, const void *details)
@@ -146,8 +134,7 @@ delta_ratio(PG_FUNCTION_ARGS)
 static Comparison
 named_by_covariates(Comparison comparison, const CovariateModel *model)
 {
-	comparison.method =
-		psprintf("cuped_adjust, %d covariate%s used", model->used, model->used == 1 ? "" : "s");
+	comparison.method = covariates_used("cuped_adjust", model->used);
 	return comparison;
 }
 
@@ -185,42 +172,6 @@ Datum
 cuped_adjust_final(PG_FUNCTION_ARGS)
 {
 	return comparison_one_step(fcinfo, "cuped_adjust", adjusted_arms, &one_covariate);
-}
-
-/* The positions given, or all metrics but the adjusted one. */
-static CovariateSet
-covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Moments *m)
-{
-	CovariateSet set = {metric, 0, {0}};
-	int32		*positions;
-	int			 count;
-
-	if (PG_ARGISNULL(number))
-	{
-		for (int i = 0; i < m->metrics; i++)
-		{
-			if (i != metric)
-				set.covariates[set.count++] = i;
-		}
-		return set;
-	}
-
-	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(number)) == 0)
-		return set;
-	positions =
-		array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX, &count);
-	for (int i = 0; i < count; i++)
-	{
-		int covariate = metric_position(positions[i], m->metrics, "covariate");
-
-		if (covariate == metric)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("metric %d cannot be its own covariate", metric + 1),
-					 errhint("A covariate is measured before the experiment.")));
-		set.covariates[set.count++] = covariate;
-	}
-	return set;
 }
 
 /*
