@@ -7,7 +7,7 @@ MODULE_big = expstat
 FORMULAS = stats noncentral linear hash bucket arms moments estimate compare covariates strata \
 	posterior goodness adjust power history duration
 SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows \
-	comparisons stratified bayes srm multiple assign planning expstat
+	comparisons stratified bayes srm multiple assign planning decide expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

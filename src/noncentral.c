@@ -116,11 +116,13 @@ sum_from(const Tail *tail, double u, double step)
 }
 
 /*
- * The error of the trapezoidal rule is exp(-2 pi d / h) times what the integrand
- * grows to at the distance d from the real line: about exp(d^2 c / 2), c the
- * curvature of its logarithm.  At the best d that is exp(-2 pi^2 / (h^2 c)), so
- * that h = 1/2 / sqrt(c) leaves nothing.  c is at most that of the density,
- * 2 df s^2, and that of the normal tail, (t s)^2 + |z| t s.
+ * The error of the trapezoidal rule with step h is exp(-2 pi d / h) times what the
+ * integrand grows to at the distance d from the real line: about exp(d^2 c / 2),
+ * c the curvature of its logarithm.  At the best d that is exp(-2 pi^2 / (h^2 c)),
+ * and h = 0.4 / sqrt(c) leaves nothing.  c is at most that of the density, 2 df s^2,
+ * and that of the normal tail, (t s)^2 + |z| t s.  Where both are small the
+ * exponential of an exponential, exp(-a exp(2 u)), takes over: it decays only up to
+ * d = pi/4, which h = 0.08 leaves nothing of, either.
  */
 static double
 tail_probability(const Tail *tail)
@@ -128,8 +130,8 @@ tail_probability(const Tail *tail)
 	double top = peak(tail);
 	double s = exp(top);
 	double ts = tail->t * s;
-	double curvature = 2 * tail->df * s * s + ts * ts + ts * fabs(normal_limit(tail, top)) + 1;
-	double step = fmin(0.1, 0.5 / sqrt(curvature));
+	double curvature = 2 * tail->df * s * s + ts * ts + ts * fabs(normal_limit(tail, top));
+	double step = fmin(0.08, 0.4 / sqrt(curvature));
 
 	return fmin(1, step * (sum_from(tail, top, step) + sum_from(tail, top - step, -step)));
 }

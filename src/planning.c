@@ -522,7 +522,11 @@ arrivals_argument(FunctionCallInfo fcinfo, int position)
 {
 	Arrivals arrivals;
 
-	require_argument(fcinfo, position, "arrivals");
+	if (PG_ARGISNULL(position))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("arrivals must not be null"),
+				 errhint("Give the new units of each day. how_long_still knows them by itself if "
+						 "days_so_far is above 0.")));
 	arrivals.units =
 		array_elements(PG_GETARG_ARRAYTYPE_P(position), "arrivals", 0, &arrivals.count);
 	for (int i = 0; i < arrivals.count; i++)
@@ -536,16 +540,19 @@ arrivals_argument(FunctionCallInfo fcinfo, int position)
 	return arrivals;
 }
 
-/* (units, arrivals, share, whole_weeks): not strict, but unknown units are NULL */
+/* (n_needed, arrivals, share, whole_weeks); units that are not known give NULL */
 Datum
 duration(PG_FUNCTION_ARGS)
 {
-	Arrivals arrivals = arrivals_argument(fcinfo, 1);
+	Arrivals arrivals;
 	Datum	 values[4];
 	bool	 nulls[4] = {false, false, false, false};
 	double	 needed;
 	double	 days;
 
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	arrivals = arrivals_argument(fcinfo, 1);
 	arrivals.share = finite_argument(fcinfo, 2, "share");
 	if (!(arrivals.share > 0.0 && arrivals.share <= 1.0))
 		ereport(ERROR,
@@ -553,8 +560,6 @@ duration(PG_FUNCTION_ARGS)
 				 errmsg("share must be above 0 and at most 1, not %g", arrivals.share),
 				 errhint("It is the share of the units that enter the experiment.")));
 	require_argument(fcinfo, 3, "whole_weeks");
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
 
 	needed = (double) PG_GETARG_INT64(0);
 	days = days_until(&arrivals, needed);

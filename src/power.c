@@ -146,7 +146,11 @@ design_power(const Design *design, double units, double effect)
 
 /* ---- inverses ---- */
 
-/* What to solve power(x) = target for: the logarithm of the units, or the effect. */
+/*
+ * What to solve power(x) = target for: x is the logarithm of the units, or how
+ * far the effect is from null_diff in the direction of the alternative (up, if
+ * two-sided).
+ */
 typedef struct Equation
 {
 	const Design *design;
@@ -156,13 +160,20 @@ typedef struct Equation
 } Equation;
 
 static double
+effect_at(const Design *design, double distance)
+{
+	return design->null_diff + (design->alternative == LESS ? -distance : distance);
+}
+
+static double
 excess_power(double x, void *parameters)
 {
 	const Equation *e = parameters;
-	double			power = isnan(e->units) ? fixed_power(e->design, exp(x), e->effect)
-											: fixed_power(e->design, e->units, e->design->null_diff + x);
+	bool			solve_units = isnan(e->units);
+	double			units = solve_units ? exp(x) : e->units;
+	double			effect = solve_units ? e->effect : effect_at(e->design, x);
 
-	return power - e->target;
+	return fixed_power(e->design, units, effect) - e->target;
 }
 
 /* The root between a low x, without the power, and a high one, with it (Brent 1973). */
@@ -206,8 +217,7 @@ design_units(const Design *design, double effect, double power)
 }
 
 /*
- * The smallest effect, away from null_diff in the direction of the alternative
- * (up, if two-sided), that is found with the power; NaN if there is none, as for
+ * The smallest effect that is found with the power; NaN if there is none, as for
  * a proportion whose every change is too small for so few units.
  */
 double
@@ -215,23 +225,22 @@ design_effect(const Design *design, double units, double power)
 {
 	double	 fixed = units / design->inflation;
 	Equation equation = {design, fixed, NAN, power};
-	double	 side = design->alternative == LESS ? -1.0 : 1.0;
-	double	 high;
+	double	 farthest;
 
 	if (!(fixed >= fewest_units(design) * (1.0 - 1e-12)))
 		return NAN;
 
 	if (design->proportion)
 	{
-		high = side > 0.0 ? 1.0 - design->baseline : -design->baseline;
-		if (!(excess_power(high, &equation) >= 0.0))
+		farthest = design->alternative == LESS ? design->baseline : 1.0 - design->baseline;
+		if (!(excess_power(farthest, &equation) >= 0.0))
 			return NAN;
 	}
 	else
 	{
-		high = side * standard_error(design, fixed);
-		while (excess_power(high, &equation) < 0.0)
-			high *= 2.0;
+		farthest = standard_error(design, fixed);
+		while (excess_power(farthest, &equation) < 0.0)
+			farthest *= 2.0;
 	}
-	return design->null_diff + solve(&equation, 0.0, high);
+	return effect_at(design, solve(&equation, 0.0, farthest));
 }
