@@ -28,14 +28,14 @@ entering(const Arrivals *arrivals, double day)
 	return arrivals->units[index] * arrivals->share;
 }
 
-/* Units that enter from one day to before another, at most a table apart. */
+/* Units that enter on so many days from one on. */
 static double
-entering_between(const Arrivals *arrivals, double from, double to)
+entering_from(const Arrivals *arrivals, double day, int days)
 {
 	double sum = 0.0;
 
-	for (double day = from; day < to; day++)
-		sum += entering(arrivals, day);
+	for (int i = 0; i < days; i++)
+		sum += entering(arrivals, day + i);
 	return sum;
 }
 
@@ -43,18 +43,19 @@ entering_between(const Arrivals *arrivals, double from, double to)
 static double
 repeated(const Arrivals *arrivals)
 {
-	return entering_between(arrivals, arrivals->count,
-							(double) arrivals->count + period_length(arrivals));
+	return entering_from(arrivals, arrivals->count, period_length(arrivals));
 }
 
 double
 arrivals_after(const Arrivals *arrivals, double days)
 {
-	double known = fmin(days, arrivals->count);
-	double periods = floor((days - known) / period_length(arrivals));
+	int	   period = period_length(arrivals);
+	int	   known = (int) fmin(days, arrivals->count);
+	double periods = floor((days - known) / period);
+	double last = known + periods * period;
 
-	return entering_between(arrivals, 0.0, known) + periods * repeated(arrivals) +
-		entering_between(arrivals, known + periods * period_length(arrivals), days);
+	return entering_from(arrivals, 0.0, known) + periods * repeated(arrivals) +
+		entering_from(arrivals, last, (int) (days - last));
 }
 
 double
@@ -69,13 +70,14 @@ days_until(const Arrivals *arrivals, double units)
 	if (sum < units)
 	{
 		double period = repeated(arrivals);
-		double whole = floor((units - sum) / period);
+		double periods = floor((units - sum) / period);
 
 		if (!(period > 0.0))
 			return NAN;
-		sum += whole * period;
-		day += whole * period_length(arrivals);
-		while (sum < units)
+		sum += periods * period;
+		day += periods * period_length(arrivals);
+		/* at most a period more, also where the sum is too large to count by ones */
+		for (int i = 0; i < period_length(arrivals) && sum < units; i++)
 			sum += entering(arrivals, day++);
 	}
 	return day;

@@ -44,11 +44,13 @@ typedef struct Tail
 	double scale; /* the factor of the density before exp */
 } Tail;
 
-/* t s - ncp, exact to rounding also where s is almost 1 */
+/* t s - ncp; s is almost 1 for large df, and almost 0 for large t */
 static double
 normal_limit(const Tail *tail, double u)
 {
-	return tail->t * expm1(u) + (tail->t - tail->ncp);
+	if (fabs(u) < 0.5)
+		return tail->t * expm1(u) + (tail->t - tail->ncp);
+	return tail->t * exp(u) - tail->ncp;
 }
 
 static double
@@ -66,8 +68,8 @@ static double
 slope(const Tail *tail, double u)
 {
 	double z = normal_limit(tail, u);
-	double normal =
-		tail->upper ? -gsl_sf_hazard(z) * tail->t * exp(u) : gsl_sf_hazard(-z) * tail->t * exp(u);
+	double ts = tail->t * exp(u);
+	double normal = tail->upper ? -gsl_sf_hazard(z) * ts : gsl_sf_hazard(-z) * ts;
 
 	return normal - tail->df * expm1(2 * u);
 }
@@ -82,7 +84,8 @@ peak(const Tail *tail)
 	double inner = 0; /* towards 0 from the peak */
 	double outer = tail->upper ? -1 : 1;
 
-	while (tail->upper == (slope(tail, outer) < 0))
+	/* beyond this the integrand is 0, and the slope would overflow */
+	while (fabs(outer) < 300 && tail->upper == (slope(tail, outer) < 0))
 	{
 		inner = outer;
 		outer *= 2;

@@ -389,7 +389,7 @@ make_plan(const Arguments *arguments, const Design *design, const Baseline *base
 		plan.effect = effect_argument(arguments, baseline);
 	if (unknown != UNKNOWN_POWER)
 		plan.power = power_argument(arguments, design);
-	if (!defined)
+	if (!defined || (unknown != UNKNOWN_EFFECT && isnan(plan.effect)))
 		return plan;
 
 	if (design->proportion && unknown != UNKNOWN_EFFECT)
@@ -520,7 +520,7 @@ mde_ratio(PG_FUNCTION_ARGS)
 static Arrivals
 arrivals_argument(FunctionCallInfo fcinfo, int position)
 {
-	Arrivals arrivals;
+	Arrivals arrivals = {NULL, 0, 1.0};
 
 	if (PG_ARGISNULL(position))
 		ereport(ERROR,
@@ -544,7 +544,7 @@ arrivals_argument(FunctionCallInfo fcinfo, int position)
 Datum
 duration(PG_FUNCTION_ARGS)
 {
-	Arrivals arrivals;
+	Arrivals arrivals = {NULL, 0, 1.0};
 	Datum	 values[4];
 	bool	 nulls[4] = {false, false, false, false};
 	double	 needed;
@@ -575,7 +575,7 @@ duration(PG_FUNCTION_ARGS)
 	if (!isnan(days))
 	{
 		values[0] = Int32GetDatum((int32) days);
-		values[1] = Int64GetDatum((int64) floor(arrivals_after(&arrivals, days)));
+		values[1] = Int64GetDatum((int64) fmin(floor(arrivals_after(&arrivals, days)), 9e18));
 		values[3] = Int32GetDatum((int32) Max(0.0, days - arrivals.count));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));

@@ -15,6 +15,9 @@
 /* An experiment beyond this is not feasible on any site. */
 #define UNITS_MAX 1e15
 
+/* Beyond this the power is 0 or 1 at any level, but numbers would overflow. */
+#define NCP_MAX 1e9
+
 /* The level of one tail. */
 static double
 tail_alpha(const Design *design)
@@ -57,7 +60,8 @@ static double
 power_of_means(const Design *design, double units, double effect)
 {
 	double df = degrees_of_freedom(design, units);
-	double ncp = (effect - design->null_diff) / standard_error(design, units);
+	double distance = (effect - design->null_diff) / standard_error(design, units);
+	double ncp = fmax(-NCP_MAX, fmin(NCP_MAX, distance));
 	double q = student_t_isf(tail_alpha(design), df);
 
 	switch (design->alternative)
