@@ -186,17 +186,24 @@ metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Mom
 	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
 }
 
+Alternative
+alternative_argument(FunctionCallInfo fcinfo, int number)
+{
+	/* In the order of the enum Alternative. */
+	static const char *const names[] = {"two-sided", "greater", "less"};
+
+	return (Alternative) choice_argument(fcinfo, number, "alternative", names, lengthof(names));
+}
+
 static Question
 question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
-	/* In the order of the enums Alternative and LiftMethod. */
-	static const char *const alternatives[] = {"two-sided", "greater", "less"};
+	/* In the order of the enum LiftMethod. */
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
 	Question				 question;
 
 	question.alpha = alpha_argument(fcinfo, 2);
-	question.alternative =
-		choice_argument(fcinfo, 3, "alternative", alternatives, lengthof(alternatives));
+	question.alternative = alternative_argument(fcinfo, 3);
 	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
 	question.lift_method =
 		choice_argument(fcinfo, lift_method, "lift_method", lift_methods, lengthof(lift_methods));

@@ -28,8 +28,9 @@ extern Control	  find_control(const Moments *m, const char *label, int len);
 extern Control	  control_argument(FunctionCallInfo fcinfo, int number, const Moments *m);
 extern const Arm *next_treatment(const Moments *m, const Control *control, int *position);
 
-extern double alpha_argument(FunctionCallInfo fcinfo, int number);
-extern double finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
+extern double	   alpha_argument(FunctionCallInfo fcinfo, int number);
+extern Alternative alternative_argument(FunctionCallInfo fcinfo, int number);
+extern double	   finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
 
 /*

@@ -8,16 +8,18 @@
  *
  *		sum_s N_s / N mean_s,		sum_s (N_s / N)^2 s_s^2 / n_s
  *
- * and the degrees of freedom those of the sum (Satterthwaite 1946).
+ * and the degrees of freedom those of the sum (Satterthwaite 1946).  The strata
+ * and their shares are those of the units at hand: how they would vary in other
+ * samples, which matters where effects differ between strata, is no part of it.
  */
 #include "strata.h"
 
 #include <math.h>
 
 static void
-add_arm(StratifiedArm *sums, const Moments *m, const Arm *arm, double weight)
+add_arm(StratifiedArm *sums, const Moments *m, const Arm *arm, int metric, double weight)
 {
-	Estimate estimate = estimate_mean(m, arm, 0);
+	Estimate estimate = estimate_mean(m, arm, metric);
 	double	 weighted = weight * estimate.value;
 	double	 squared_error = weight * weight * estimate.squared_error;
 
@@ -32,7 +34,7 @@ add_arm(StratifiedArm *sums, const Moments *m, const Arm *arm, double weight)
 
 /* A stratum counts if both arms have the two units that a variance needs. */
 void
-strata_add(Strata *strata, const Moments *m, const Arm *treatment, const Arm *control)
+strata_add(Strata *strata, const Moments *m, const Arm *treatment, const Arm *control, int metric)
 {
 	double weight;
 
@@ -44,8 +46,8 @@ strata_add(Strata *strata, const Moments *m, const Arm *treatment, const Arm *co
 	}
 	weight = (double) treatment->n + (double) control->n;
 	strata->units += weight;
-	add_arm(&strata->treatment, m, treatment, weight);
-	add_arm(&strata->control, m, control, weight);
+	add_arm(&strata->treatment, m, treatment, metric, weight);
+	add_arm(&strata->control, m, control, metric, weight);
 }
 
 Estimate

@@ -30,7 +30,8 @@ typedef struct Strata
 	StratifiedArm control;
 } Strata;
 
-extern void strata_add(Strata *strata, const Moments *m, const Arm *treatment, const Arm *control);
+extern void
+strata_add(Strata *strata, const Moments *m, const Arm *treatment, const Arm *control, int metric);
 extern Estimate strata_estimate(const Strata *strata, const StratifiedArm *arm);
 
 #endif /* EXPSTAT_STRATA_H */
