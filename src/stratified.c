@@ -231,7 +231,7 @@ stratified_t_final(PG_FUNCTION_ARGS)
 Datum
 stratified_t(PG_FUNCTION_ARGS)
 {
-	StratumList list;
+	StratumList list = {NULL, 0, 0};
 	Moments	   *all;
 
 	InitMaterializedSRF(fcinfo, 0);
