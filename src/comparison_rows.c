@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "arguments.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #define COMPARISON_COLUMNS 18
@@ -100,24 +101,43 @@ one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatm
 		comparison_tuple(row_descriptor(fcinfo), comparison, treatment, control->label)));
 }
 
-Datum
-comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
-					const void *details)
+/*
+ * The finished state of an aggregate of so many metrics, and at least so many
+ * arms.  A final function is a function that anybody can call with any state.
+ */
+const Moments *
+final_state(FunctionCallInfo fcinfo, int metrics, int arms)
 {
-	const Moments *state =
-		PG_ARGISNULL(0) ? moments_create(0, MOMENTS_NO_CONSTANT, NULL, 0) : PG_GETARG_MOMENTS(0);
+	const Moments *m = PG_GETARG_MOMENTS(0);
+
+	if (m->metrics != metrics || m->arms.count < arms)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("not a state of this aggregate: it has %d metrics and %d variants",
+						m->metrics, m->arms.count),
+				 errhint("Final functions are not meant to be called; the functions over moments, "
+						 "such as welch_t(m), are.")));
+	return moments_finish(m);
+}
+
+Datum
+comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
+					const char *two_step, CompareArms compare, const void *details)
+{
+	const Moments *state = PG_ARGISNULL(0) ? moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0)
+										   : PG_GETARG_MOMENTS(0);
+	const Moments *m = PG_ARGISNULL(0) ? state : final_state(fcinfo, metrics, 0);
 	bool		   control_given = state->constantkind == MOMENTS_CONTROL;
-	const Moments *m = moments_finish(state);
 	Control	   control = find_control(m, control_given ? state->data : NULL, state->constantsize);
 	int		   position = -1;
 	const Arm *treatment = next_treatment(m, &control, &position);
-	Comparison comparison = compare(m, treatment, control.arm, &default_question, details);
+	Comparison comparison;
 
 	check_two_variants(m,
 					   psprintf("Use the two-step form, which gives a row per treatment: SELECT "
-								"c.* FROM (SELECT moments_agg(metric, variant) AS m FROM ...) "
-								"s, %s(s.m) c.",
-								function));
+								"c.* FROM (SELECT %s AS m FROM ...) s, %s(s.m) c.",
+								two_step, function));
+	comparison = compare(m, treatment, control.arm, &default_question, details);
 	return one_row(fcinfo, &comparison, treatment, &control);
 }
 
@@ -166,29 +186,33 @@ metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Mom
 	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
 }
 
-/* The positions given, or all metrics but the adjusted one. */
-CovariateSet
-covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Moments *m)
+/*
+ * The state of the metric and its covariates: those at the positions given, or
+ * all metrics but the adjusted one.
+ */
+const Moments *
+select_covariates(FunctionCallInfo fcinfo, const Moments *m, int metric, int number)
 {
-	CovariateSet set = {metric, 0, {0}};
-	int32		*positions;
-	int			 count;
+	int	   selected[MOMENTS_METRICS_MAX] = {metric};
+	int	   count = 1;
+	int32 *positions;
+	int	   given;
 
 	if (PG_ARGISNULL(number))
 	{
 		for (int i = 0; i < m->metrics; i++)
 		{
 			if (i != metric)
-				set.covariates[set.count++] = i;
+				selected[count++] = i;
 		}
-		return set;
+		return moments_select_metrics(m, selected, count);
 	}
 
 	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(number)) == 0)
-		return set;
-	positions =
-		array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX, &count);
-	for (int i = 0; i < count; i++)
+		return moments_select_metrics(m, selected, count);
+	positions = array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX - 1,
+							   &given);
+	for (int i = 0; i < given; i++)
 	{
 		int covariate = metric_position(positions[i], m->metrics, "covariate");
 
@@ -197,9 +221,9 @@ covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Momen
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("metric %d cannot be its own covariate", metric + 1),
 					 errhint("A covariate is measured before the experiment.")));
-		set.covariates[set.count++] = covariate;
+		selected[count++] = covariate;
 	}
-	return set;
+	return moments_select_metrics(m, selected, count);
 }
 
 /* A proportion's values are 0 and 1. */
@@ -226,9 +250,9 @@ Alternative
 alternative_argument(FunctionCallInfo fcinfo, int number)
 {
 	/* In the order of the enum Alternative. */
-	static const char *const alternatives[] = {"two-sided", "greater", "less"};
+	static const char *const names[] = {"two-sided", "greater", "less"};
 
-	return choice_argument(fcinfo, number, "alternative", alternatives, lengthof(alternatives));
+	return (Alternative) choice_argument(fcinfo, number, "alternative", names, lengthof(names));
 }
 
 static Question
@@ -287,6 +311,7 @@ comparison_per_treatment(FunctionCallInfo fcinfo, const Moments *m, int lift_met
 	{
 		Comparison comparison = compare(m, treatment, control.arm, &question, details);
 
+		CHECK_FOR_INTERRUPTS();
 		put_row(fcinfo, &comparison, treatment, &control);
 		treatment = next_treatment(m, &control, &position);
 	} while (treatment != NULL);

@@ -50,46 +50,53 @@ overall_mean(const Moments *m, int metric)
 	return units > 0.0 ? sum / units : NAN;
 }
 
-/* A mean, adjusted by the covariates, of which there may be none. */
+/* The mean of the first metric, adjusted by the others, if there are any. */
 History
-history_of_mean(const Moments *m, const CovariateSet *set)
+history_of_mean(const Moments *m)
 {
-	CovariateModel model = covariate_model(m, NULL, set);
-	History		   history = {overall_mean(m, set->metric), NAN, model.used};
-	Pool		   pool = {0.0, 0.0};
+	History	   history = {overall_mean(m, 0), NAN, 0};
+	Pool	   pool = {0.0, 0.0};
+	Adjustment adjustment;
 
+	adjustment_prepare(m, &adjustment);
 	for (int i = 0; i < m->arms.count; i++)
 	{
-		Estimate estimate = estimate_adjusted(m, moments_arm(m, i), &model);
+		Estimate estimate =
+			estimate_adjusted(m, moments_arm(m, i), &adjustment, &adjustment.pooled);
 
 		pool_add(&pool, &estimate);
 	}
+	history.used = adjustment.pooled.used;
 	history.sd = pool_sd(&pool);
 	return history;
 }
 
 /*
- * The ratio of two metrics' sums, and the standard deviation of its linearised
- * values; adjusted by the ratio of two others, or not.  Positions: num, den,
- * num_pre, den_pre.
+ * The ratio of the first two metrics' sums, and the standard deviation of its
+ * linearised values; adjusted by the ratio of two more metrics, if there are any.
  */
 History
-history_of_ratio(const Moments *m, const int *positions, bool adjusted)
+history_of_ratio(const Moments *m)
 {
-	double	den = overall_mean(m, positions[1]);
-	History history = {NAN, NAN, adjusted ? 1 : 0};
-	Pool	pool = {0.0, 0.0};
+	bool			adjusted = m->metrics == 4;
+	RatioAdjustment adjustment = {0.0, 0.0};
+	double			den = overall_mean(m, 1);
+	History			history = {NAN, NAN, 0};
+	Pool			pool = {0.0, 0.0};
 
+	if (adjusted)
+		adjustment = ratio_adjustment(m);
+	history.used = adjustment.theta != 0.0 ? 1 : 0;
 	for (int i = 0; i < m->arms.count; i++)
 	{
 		const Arm *arm = moments_arm(m, i);
-		Estimate   estimate = adjusted ? estimate_adjusted_ratio(m, arm, positions)
-									   : estimate_ratio(m, arm, positions[0], positions[1]);
+		Estimate   estimate =
+			  adjusted ? estimate_adjusted_ratio(m, arm, &adjustment) : estimate_ratio(m, arm, 0, 1);
 
 		pool_add(&pool, &estimate);
 	}
 	if (den != 0.0)
-		history.mean = overall_mean(m, positions[0]) / den;
+		history.mean = overall_mean(m, 0) / den;
 	history.sd = pool_sd(&pool);
 	return history;
 }

@@ -16,7 +16,7 @@ typedef struct History
 	int	   used; /* covariates */
 } History;
 
-extern History history_of_mean(const Moments *m, const CovariateSet *set);
-extern History history_of_ratio(const Moments *m, const int *positions, bool adjusted);
+extern History history_of_mean(const Moments *m);
+extern History history_of_ratio(const Moments *m);
 
 #endif /* EXPSTAT_HISTORY_H */

@@ -159,6 +159,25 @@ typedef struct Baseline
 	const char *test;
 } Baseline;
 
+/* The state of num and den, and of num_pre and den_pre if these are given. */
+static const Moments *
+select_ratio(const Arguments *arguments, const Moments *m)
+{
+	FunctionCallInfo fcinfo = arguments->fcinfo;
+	int positions[] = {metric_or_null(arguments, "num", m), metric_or_null(arguments, "den", m),
+					   metric_or_null(arguments, "num_pre", m),
+					   metric_or_null(arguments, "den_pre", m)};
+
+	require_argument(fcinfo, find_argument(arguments, "num"), "num");
+	require_argument(fcinfo, find_argument(arguments, "den"), "den");
+	if ((positions[2] < 0) != (positions[3] < 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("num_pre and den_pre must both be given or both be null"),
+				 errhint("They are the ratio's two metrics before the experiment.")));
+	return moments_select_metrics(m, positions, positions[2] < 0 ? 2 : 4);
+}
+
 static Baseline
 baseline_of_history(const Moments *m, Metric metric, const Arguments *arguments)
 {
@@ -168,37 +187,27 @@ baseline_of_history(const Moments *m, Metric metric, const Arguments *arguments)
 
 	if (metric == METRIC_RATIO)
 	{
-		int positions[] = {metric_or_null(arguments, "num", m), metric_or_null(arguments, "den", m),
-						   metric_or_null(arguments, "num_pre", m),
-						   metric_or_null(arguments, "den_pre", m)};
-		bool adjusted = positions[2] >= 0 && positions[3] >= 0;
-
-		require_argument(fcinfo, find_argument(arguments, "num"), "num");
-		require_argument(fcinfo, find_argument(arguments, "den"), "den");
-		if (!adjusted && (positions[2] >= 0 || positions[3] >= 0))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("num_pre and den_pre must both be given or both be null"),
-					 errhint("They are the ratio's two metrics before the experiment.")));
-		history = history_of_ratio(m, positions, adjusted);
-		baseline.test = adjusted ? "cuped_ratio" : "delta_ratio";
+		m = select_ratio(arguments, m);
+		history = history_of_ratio(m);
+		baseline.test = m->metrics == 2 ? "delta_ratio"
+			: history.used > 0			? "cuped_ratio"
+										: "cuped_ratio, not adjusted";
 	}
 	else
 	{
-		int			 position = find_argument(arguments, "metric");
-		int			 covariates = find_argument(arguments, "covariates");
-		CovariateSet set = {metric_argument(fcinfo, position, "metric", m), 0, {0}};
+		int position = metric_argument(fcinfo, find_argument(arguments, "metric"), "metric", m);
 
 		if (metric == METRIC_PROPORTION)
 		{
 			for (int i = 0; i < m->arms.count; i++)
-				check_binary(m, moments_arm(m, i), set.metric);
+				check_binary(m, moments_arm(m, i), position);
+			m = moments_select_metrics(m, &position, 1);
 		}
 		else
-			set = covariate_arguments(fcinfo, set.metric, covariates, m);
-		history = history_of_mean(m, &set);
+			m = select_covariates(fcinfo, m, position, find_argument(arguments, "covariates"));
+		history = history_of_mean(m);
 		baseline.test = metric == METRIC_PROPORTION ? "proportion_z"
-			: set.count == 0						? "welch_t"
+			: m->metrics == 1						? "welch_t"
 													: covariates_used("cuped_adjust", history.used);
 	}
 	baseline.mean = history.mean;
