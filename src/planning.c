@@ -83,13 +83,31 @@ find_argument(const Arguments *arguments, const char *name)
 	return -1;
 }
 
+/* Larger or smaller numbers are mistakes, and their squares are out of range. */
+#define NUMBER_MAX 1e100
+#define UNITS_MAX  1e15
+#define RATIO_MAX  1e6
+
+static double
+in_range(double value, const char *name, double low, double high)
+{
+	if (value < low || value > high)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be from %g to %g, but is %g", name, low, high, value)));
+	return value;
+}
+
 /* A finite number, or its default. */
 static double
 number(const Arguments *arguments, const char *name, double otherwise)
 {
 	int position = find_argument(arguments, name);
 
-	return position < 0 ? otherwise : finite_argument(arguments->fcinfo, position, name);
+	if (position < 0)
+		return otherwise;
+	return in_range(finite_argument(arguments->fcinfo, position, name), name, -NUMBER_MAX,
+					NUMBER_MAX);
 }
 
 /* A number of which NULL says that it is not known: NaN. */
@@ -111,7 +129,7 @@ positive(double value, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be positive, not %g", name, value)));
-	return value;
+	return in_range(value, name, 1.0 / NUMBER_MAX, NUMBER_MAX);
 }
 
 static bool
@@ -307,7 +325,8 @@ design_arguments(const Arguments *arguments, Metric metric, const Baseline *base
 	design.sd = baseline->sd;
 	design.sd_treatment = baseline->sd_treatment;
 	design.null_diff = number(arguments, "null_diff", 0.0);
-	design.ratio = positive(number(arguments, "ratio", 1.0), "ratio");
+	design.ratio = in_range(positive(number(arguments, "ratio", 1.0), "ratio"), "ratio",
+							1.0 / RATIO_MAX, RATIO_MAX);
 	design.inflation = number(arguments, "inflation", 1.0);
 	if (!(design.inflation >= 1.0))
 		ereport(ERROR,
@@ -393,7 +412,8 @@ make_plan(const Arguments *arguments, const Design *design, const Baseline *base
 		(!design->proportion || (baseline->mean > 0.0 && baseline->mean < 1.0));
 
 	if (unknown != UNKNOWN_UNITS)
-		plan.units = positive(number(arguments, "n_control", NAN), "n_control");
+		plan.units = in_range(positive(number(arguments, "n_control", NAN), "n_control"),
+							  "n_control", 1.0 / NUMBER_MAX, UNITS_MAX);
 	if (unknown != UNKNOWN_EFFECT)
 		plan.effect = effect_argument(arguments, baseline);
 	if (unknown != UNKNOWN_POWER)

@@ -18,6 +18,9 @@
 /* Beyond this the power is 0 or 1 at any level, but numbers would overflow. */
 #define NCP_MAX 1e9
 
+/* From one standard error to NCP_MAX of them. */
+#define DOUBLINGS_MAX 31
+
 /* The level of one tail. */
 static double
 tail_alpha(const Design *design)
@@ -243,8 +246,12 @@ design_effect(const Design *design, double units, double power)
 	else
 	{
 		farthest = standard_error(design, fixed);
-		while (excess_power(farthest, &equation) < 0.0)
+		for (int i = 0; excess_power(farthest, &equation) < 0.0; i++)
+		{
+			if (i == DOUBLINGS_MAX)
+				return NAN;
 			farthest *= 2.0;
+		}
 	}
 	return effect_at(design, solve(&equation, 0.0, farthest));
 }
