@@ -5,7 +5,8 @@
  *
  * Plain C over GSL, no PostgreSQL types.  Relative error below 1e-11 for tails
  * down to 1e-300, for any real df > 0 (infinite, too) and any finite ncp.
- * NaN, an infinite ncp and df <= 0 are domain errors, GSL_EDOM.
+ * Microseconds, but for t and ncp in the thousands together with a small df: the
+ * time grows with ncp.  NaN, an infinite ncp and df <= 0 are domain errors, GSL_EDOM.
  */
 #ifndef EXPSTAT_NONCENTRAL_H
 #define EXPSTAT_NONCENTRAL_H

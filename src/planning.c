@@ -87,6 +87,10 @@ find_argument(const Arguments *arguments, const char *name)
 #define NUMBER_MAX 1e100
 #define UNITS_MAX  1e15
 #define RATIO_MAX  1e6
+#define ALPHA_MIN  1e-8
+
+/* Fewer than one unit in UNITS_MAX. */
+#define PROPORTION_MIN 1e-15
 
 static double
 in_range(double value, const char *name, double low, double high)
@@ -273,6 +277,7 @@ baseline_of_proportion(const Arguments *arguments)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("proportion must be between 0 and 1, not %g", p),
 				 errhint("It is the share of the control: 0.05 is 5 %%.")));
+	in_range(p, "proportion", PROPORTION_MIN, 1.0 - PROPORTION_MIN);
 	return baseline;
 }
 
@@ -336,6 +341,11 @@ design_arguments(const Arguments *arguments, Metric metric, const Baseline *base
 						 "needs.")));
 	design.alpha = alpha_argument(fcinfo, find_argument(arguments, "alpha")) /
 		((double) treatments * count(arguments, "metrics", 1));
+	if (design.alpha < ALPHA_MIN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("alpha of one test must be at least %g, not %g", ALPHA_MIN, design.alpha),
+				 errhint("alpha is divided by the number of treatments and of metrics.")));
 	design.alternative = alternative_argument(fcinfo, find_argument(arguments, "alternative"));
 	return design;
 }

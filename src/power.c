@@ -15,11 +15,15 @@
 /* An experiment beyond this is not feasible on any site. */
 #define UNITS_MAX 1e15
 
-/* Beyond this the power is 0 or 1 at any level, but numbers would overflow. */
-#define NCP_MAX 1e9
+/*
+ * Beyond this the power is 0 or 1 at any level that a plan may have, the lowest of
+ * which has a quantile of 1e4 with two units in each arm; and the quadrature would
+ * take long.
+ */
+#define NCP_MAX 1e5
 
 /* From one standard error to NCP_MAX of them. */
-#define DOUBLINGS_MAX 31
+#define DOUBLINGS_MAX 17
 
 /* The level of one tail. */
 static double
