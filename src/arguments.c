@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "common/int.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
@@ -73,6 +74,36 @@ array_elements(ArrayType *array, const char *name, int most, int *count)
 			ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not contain nulls", name)));
 	return ARR_DATA_PTR(array);
+}
+
+/* "name[3]", or of a matrix of so many columns "name[2][1]" */
+static char *
+element_name(const char *name, int position, int columns)
+{
+	if (columns == 0)
+		return psprintf("%s[%d]", name, position + 1);
+	return psprintf("%s[%d][%d]", name, position / columns + 1, position % columns + 1);
+}
+
+/* Refuse negative counts, and counts whose sum is no count any more. */
+void
+check_counts(const int64 *counts, const char *name, int count, int columns)
+{
+	int64 total = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (counts[i] < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not be negative, but is " INT64_FORMAT,
+							element_name(name, i, columns), counts[i]),
+					 errhint("Observed values are counts of units.")));
+		if (pg_add_s64_overflow(total, counts[i], &total))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("the sum of the observed counts is out of range for bigint")));
+	}
 }
 
 /* The 0-based index of a metric by its position from 1. */

@@ -8,7 +8,6 @@
 
 #include "arguments.h"
 #include "catalog/pg_type.h"
-#include "common/int.h"
 #include "goodness.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -206,26 +205,6 @@ srm_final(PG_FUNCTION_ARGS)
 	return srm_result(fcinfo, observed, values, cells);
 }
 
-static void
-check_counts(const int64 *observed, int count)
-{
-	int64 total = 0;
-
-	for (int i = 0; i < count; i++)
-	{
-		if (observed[i] < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("observed[%d] must not be negative, but is " INT64_FORMAT, i + 1,
-							observed[i]),
-					 errhint("Observed values are counts of units.")));
-		if (pg_add_s64_overflow(total, observed[i], &total))
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("the sum of the observed counts is out of range for bigint")));
-	}
-}
-
 /* srm(observed bigint[], weights float8[]), strict */
 Datum
 srm(PG_FUNCTION_ARGS)
@@ -240,7 +219,7 @@ srm(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("observed has %d elements, but weights has %d", cells, count),
 				 errhint("Give one weight per count, in the same order.")));
-	check_counts(observed, cells);
+	check_counts(observed, "observed", cells, 0);
 	for (int i = 0; i < cells; i++)
 	{
 		if (!is_weight(weights[i]))
