@@ -7,7 +7,7 @@ MODULE_big = expstat
 FORMULAS = stats linear hash bucket arms moments estimate compare covariates strata \
 	posterior goodness adjust oneway independence
 SQL_FACING = arguments row moments_io moments_functions aggregates comparison_rows \
-	comparisons stratified bayes srm chi_square anova multiple assign expstat
+	segments comparisons stratified bayes srm chi_square anova multiple assign expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
