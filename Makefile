@@ -5,16 +5,18 @@ EXTVERSION = 0.1.0
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
 FORMULAS = stats linear hash bucket arms moments estimate compare covariates strata \
-	posterior goodness adjust oneway independence
+	posterior goodness adjust oneway independence effects
 SQL_FACING = arguments row moments_io moments_functions aggregates comparison_rows \
-	segments comparisons stratified bayes srm chi_square anova multiple assign expstat
+	segments comparisons stratified bayes srm chi_square anova \
+	heterogeneity novelty multiple assign expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm chi_square anova multiple assign plans
+REGRESS = install moments comparisons estimators srm chi_square anova \
+	heterogeneity multiple assign plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.

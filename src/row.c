@@ -68,6 +68,13 @@ row_string(Row *row, const char *value)
 	row_pointer(row, value == NULL ? NULL : cstring_to_text(value));
 }
 
+void
+row_label(Row *row, const Arm *arm)
+{
+	row_pointer(row,
+				arm == NULL ? NULL : cstring_to_text_with_len(arm->label, arm_label_length(arm)));
+}
+
 Datum
 row_end(Row *row)
 {

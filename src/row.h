@@ -5,7 +5,7 @@
 #ifndef EXPSTAT_ROW_H
 #define EXPSTAT_ROW_H
 
-#include "postgres.h"
+#include "arms.h"
 
 #include "fmgr.h"
 #include "funcapi.h"
