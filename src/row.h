@@ -29,6 +29,7 @@ extern void	 row_boolean(Row *row, bool value);
 extern void	 row_float8(Row *row, double value);	   /* NaN, undefined, is NULL */
 extern void	 row_pointer(Row *row, const void *value); /* a varlena; NULL is NULL */
 extern void	 row_string(Row *row, const char *value);
+extern void	 row_label(Row *row, const Arm *arm); /* no arm is NULL */
 extern Datum row_end(Row *row);
 
 #endif /* EXPSTAT_ROW_H */
