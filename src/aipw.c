@@ -114,10 +114,8 @@ aipw_accum(PG_FUNCTION_ARGS)
 	x = covariates_argument(fcinfo, 3, &covariates);
 	check_metric(values[0], "y", 0);
 	for (int i = 0; i < covariates; i++)
-	{
 		check_metric(x[i], "x", i + 1);
-		values[1 + i] = x[i];
-	}
+	memcpy(values + 1, x, covariates * sizeof(double));
 	if (state != NULL && state->covariates != covariates)
 		ereport(
 			ERROR,
