@@ -4,8 +4,8 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash bucket propensity arms moments estimate compare covariates \
-	strata posterior goodness adjust oneway independence effects doubly_robust
+FORMULAS = stats linear hash bucket propensity effects arms moments estimate compare \
+	covariates strata posterior goodness adjust oneway independence doubly_robust
 SQL_FACING = arguments row moments_io moments_functions aggregates comparison_rows \
 	segments comparisons stratified bayes srm chi_square anova \
 	heterogeneity novelty aipw multiple assign expstat

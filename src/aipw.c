@@ -103,11 +103,7 @@ aipw_accum(PG_FUNCTION_ARGS)
 				 errmsg("aipw can only be called as an aggregate, without OVER"),
 				 errhint("Use GROUP BY.")));
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		if (state == NULL)
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(state);
-	}
+		RETURN_STATE_UNCHANGED();
 
 	values[0] = PG_GETARG_FLOAT8(1);
 	treated = PG_GETARG_BOOL(2);

@@ -99,11 +99,7 @@ chi_square_accum(PG_FUNCTION_ARGS)
 	Moments *m;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		RETURN_STATE_UNCHANGED();
 
 	len = cell_label(PG_GETARG_TEXT_PP(1), PG_GETARG_TEXT_PP(2), label);
 	m = aggregate_state(fcinfo, 0, MOMENTS_NO_CONSTANT, NULL, 0);

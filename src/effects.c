@@ -52,17 +52,23 @@ effects_merge(Effects *into, const Effects *from)
 	into->left_out = left_out;
 }
 
-/* An effect without an error, or whose weight is out of range, has none. */
+/* An effect whose weight is 0 or out of range is left out. */
 void
-effects_add(Effects *sums, double x, double effect, double std_error)
+effects_add_weighted(Effects *sums, double x, double effect, double weight)
 {
-	double	weight = 1.0 / std_error / std_error;
 	Effects one = {1.0, 0.0, x, x, weight, x, effect, 0.0, 0.0, 0.0};
 
 	if (isfinite(effect) && weight > 0.0 && isfinite(weight))
 		effects_merge(sums, &one);
 	else
 		sums->left_out++;
+}
+
+/* So is an effect without an error. */
+void
+effects_add(Effects *sums, double x, double effect, double std_error)
+{
+	effects_add_weighted(sums, x, effect, 1.0 / std_error / std_error);
 }
 
 static Effect

@@ -47,6 +47,7 @@ typedef struct Heterogeneity
 } Heterogeneity;
 
 extern void			 effects_add(Effects *sums, double x, double effect, double std_error);
+extern void			 effects_add_weighted(Effects *sums, double x, double effect, double weight);
 extern void			 effects_merge(Effects *into, const Effects *from);
 extern Effect		 effects_mean(const Effects *sums);
 extern Effect		 effects_slope(const Effects *sums);

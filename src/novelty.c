@@ -78,11 +78,7 @@ novelty_accum(PG_FUNCTION_ARGS)
 	ArrayType *state;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		RETURN_STATE_UNCHANGED();
 
 	day = PG_GETARG_FLOAT8(1);
 	effect = PG_GETARG_FLOAT8(2);
@@ -108,11 +104,7 @@ novelty_combine(PG_FUNCTION_ARGS)
 	ArrayType *state;
 
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		RETURN_STATE_UNCHANGED();
 	state = modifiable_effects(fcinfo);
 	effects_merge(effects_of(state), effects_of(effects_array(fcinfo, 1)));
 	PG_RETURN_POINTER(state);

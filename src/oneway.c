@@ -9,26 +9,8 @@
 
 #include <math.h>
 
+#include "effects.h"
 #include "stats.h"
-
-/* A weighted mean and the weighted squares around it (West 1979, "Updating mean
- * and variance estimates", Comm. ACM 22(9), 532-535). */
-typedef struct WeightedSquares
-{
-	double weight;
-	double mean;
-	double squares;
-} WeightedSquares;
-
-static void
-weighted_add(WeightedSquares *sums, double value, double weight)
-{
-	double distance = value - sums->mean;
-
-	sums->weight += weight;
-	sums->mean += weight / sums->weight * distance;
-	sums->squares += weight * distance * (value - sums->mean);
-}
 
 /* How far an arm's mean is from that of the first. */
 static double
@@ -44,8 +26,8 @@ mean_from_first(const Moments *m, int arm, int metric)
 static OneWay
 describe(const Moments *m, int metric)
 {
-	OneWay			result = {m->arms.count, 0, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
-	WeightedSquares between = {0};
+	OneWay	result = {m->arms.count, 0, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+	Effects between = {0};
 
 	if (m->arms.count == 0)
 		return result;
@@ -57,9 +39,9 @@ describe(const Moments *m, int metric)
 
 		result.n += arm->n;
 		result.ss_within += moments_comoments(m, arm)[packed_index(metric, metric)];
-		weighted_add(&between, mean_from_first(m, i, metric), (double) arm->n);
+		effects_add_weighted(&between, 0.0, mean_from_first(m, i, metric), (double) arm->n);
 	}
-	result.ss_between = between.squares;
+	result.ss_between = between.syy;
 	result.eta_squared = result.ss_between / (result.ss_between + result.ss_within);
 	return result;
 }
@@ -115,10 +97,10 @@ oneway_anova(const Moments *m, int metric)
 OneWay
 oneway_welch(const Moments *m, int metric)
 {
-	OneWay			result = describe(m, metric);
-	WeightedSquares between = {0};
-	double			k = result.arms;
-	double			correction = 0.0;
+	OneWay	result = describe(m, metric);
+	Effects between = {0};
+	double	k = result.arms;
+	double	correction = 0.0;
 
 	if (result.arms < 2)
 		return result;
@@ -126,12 +108,14 @@ oneway_welch(const Moments *m, int metric)
 	result.df1 = k - 1.0;
 	for (int i = 0; i < result.arms; i++)
 	{
-		double squared_error = estimate_mean(m, moments_arm(m, i), metric).squared_error;
+		Estimate mean = estimate_mean(m, moments_arm(m, i), metric);
 
-		if (!(squared_error > 0.0 && isfinite(1.0 / squared_error)))
-			return result;
-		weighted_add(&between, mean_from_first(m, i, metric), 1.0 / squared_error);
+		effects_add_weighted(&between, 0.0, mean_from_first(m, i, metric),
+							 1.0 / mean.squared_error);
 	}
+	if (between.left_out > 0.0 || !isfinite(between.weight))
+		return result;
+
 	for (int i = 0; i < result.arms; i++)
 	{
 		Estimate mean = estimate_mean(m, moments_arm(m, i), metric);
@@ -139,11 +123,8 @@ oneway_welch(const Moments *m, int metric)
 
 		correction += rest * rest / mean.df;
 	}
-	if (!isfinite(between.weight))
-		return result;
-
 	result.df2 = (k * k - 1.0) / (3.0 * correction);
-	result.f = between.squares / result.df1 / (1.0 + 2.0 * (k - 2.0) / (k * k - 1.0) * correction);
+	result.f = between.syy / result.df1 / (1.0 + 2.0 * (k - 2.0) / (k * k - 1.0) * correction);
 	test(&result);
 	return result;
 }

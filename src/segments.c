@@ -4,6 +4,7 @@
  */
 #include "segments.h"
 
+#include "aggregates.h"
 #include "arguments.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -69,20 +70,12 @@ append_stratum(FunctionCallInfo fcinfo, const Moments *stratum)
 	PG_RETURN_DATUM(EOHPGetRWDatum(&strata->hdr));
 }
 
-static Datum
-unchanged_strata(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 /* (state, stratum) */
 Datum
 strata_accum(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(1))
-		return unchanged_strata(fcinfo);
+		RETURN_STATE_UNCHANGED();
 	return append_stratum(fcinfo, PG_GETARG_MOMENTS(1));
 }
 
@@ -94,7 +87,7 @@ strata_accum_control(PG_FUNCTION_ARGS)
 	Moments *m;
 
 	if (PG_ARGISNULL(1))
-		return unchanged_strata(fcinfo);
+		RETURN_STATE_UNCHANGED();
 	m = PG_GETARG_MOMENTS(1);
 	if (PG_ARGISNULL(2))
 		return append_stratum(fcinfo, m);
@@ -115,7 +108,7 @@ strata_combine(PG_FUNCTION_ARGS)
 	int					 count;
 
 	if (PG_ARGISNULL(1))
-		return unchanged_strata(fcinfo);
+		RETURN_STATE_UNCHANGED();
 
 	strata = expanded_state(fcinfo);
 	strata_elements(PG_GETARG_ARRAYTYPE_P(1), &elements, &count);

@@ -115,11 +115,7 @@ srm_accum(PG_FUNCTION_ARGS)
 				 errhint("Give the share of each variant, for example {\"control\": 1, "
 						 "\"treatment\": 1}.")));
 	if (PG_ARGISNULL(1))
-	{
-		if (PG_ARGISNULL(0))
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-	}
+		RETURN_STATE_UNCHANGED();
 
 	variant = PG_GETARG_TEXT_PP(1);
 	weights = PG_GETARG_JSONB_P(2);

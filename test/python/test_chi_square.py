@@ -89,9 +89,7 @@ def test_parallel_and_partial(fresh):
     fresh.run("CREATE TABLE chi_parallel AS SELECT 'v' || i % 3 AS v, 'c' || (i * 7919 % 11) % 4 AS c "
               "FROM generate_series(1, 30000) i")
     serial = fresh.one("SELECT (chi_square(v, c)).* FROM chi_parallel")
-    for setting in ("parallel_setup_cost = 0", "parallel_tuple_cost = 0", "min_parallel_table_scan_size = 0"):
-        fresh.run("SET " + setting)
-    fresh.run("ANALYZE chi_parallel")
+    fresh.want_parallel("chi_parallel")
     plan = fresh.rows("EXPLAIN SELECT chi_square(v, c) FROM chi_parallel")
     assert any("Partial Aggregate" in r[0] for r in plan)
     assert fresh.one("SELECT (chi_square(v, c)).* FROM chi_parallel") == serial

@@ -142,9 +142,7 @@ def test_novelty_merges(fresh):
     fresh.run("CREATE TABLE novelty_parallel AS SELECT (i % 28)::float8 AS day, sin(i) + (i % 28) * 0.01 AS effect, "
               "1 + i % 3 AS std_error FROM generate_series(1, 20000) i")
     serial = fresh.one("SELECT (novelty(day, effect, std_error)).* FROM novelty_parallel")
-    for setting in ("parallel_setup_cost = 0", "parallel_tuple_cost = 0", "min_parallel_table_scan_size = 0"):
-        fresh.run("SET " + setting)
-    fresh.run("ANALYZE novelty_parallel")
+    fresh.want_parallel("novelty_parallel")
     plan = fresh.rows("EXPLAIN SELECT novelty(day, effect, std_error) FROM novelty_parallel")
     assert any("Partial Aggregate" in r[0] for r in plan)
     parallel = fresh.one("SELECT (novelty(day, effect, std_error)).* FROM novelty_parallel")
