@@ -1,5 +1,5 @@
 -- Analysis of variance over all variants of a state.
-SET extra_float_digits = 0;
+SET extra_float_digits = -3;
 \pset null (null)
 CREATE TEMP TABLE plays (variant text, score float8);
 INSERT INTO plays VALUES ('A', 6), ('A', 8), ('A', 4), ('A', 5), ('A', 3), ('A', 4),

@@ -1,5 +1,5 @@
 -- Chi-square test of independence of variant and category.
-SET extra_float_digits = 0;
+SET extra_float_digits = -3;
 \pset null (null)
 -- Agresti (2007), "An Introduction to Categorical Data Analysis", table 2.5,
 -- party by gender: X^2 = 30.1 with 2 degrees of freedom.

@@ -1,5 +1,5 @@
 -- The effect by segment and by day.
-SET extra_float_digits = 0;
+SET extra_float_digits = -3;
 \pset null (null)
 -- Kidney stones (Charig et al. 1986, BMJ 292, 879-882; Julious and Mullee 1994):
 -- open surgery is better for small and for large stones, and worse in total.
