@@ -9,6 +9,8 @@
 #include "compare.h"
 #include "moments_fmgr.h"
 
+#include "funcapi.h"
+
 /*
  * How to compare two arms; either may be NULL, an arm without units.  `details`
  * is what the estimator needs beyond the question.
@@ -31,6 +33,9 @@ extern const Arm *next_treatment(const Moments *m, const Control *control, int *
 extern double alpha_argument(FunctionCallInfo fcinfo, int number);
 extern double finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
+
+extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
+								  const text *control);
 
 /* Final function of a one-step aggregate. */
 extern Datum comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
