@@ -34,6 +34,7 @@ extern double alpha_argument(FunctionCallInfo fcinfo, int number);
 extern double finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
 
+extern void		 check_estimate(const Estimate *estimate, const char *what);
 extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 								  const text *control);
 

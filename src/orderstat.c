@@ -17,7 +17,8 @@ quantile_point(double p, int64 n)
 {
 	double		  h = p * (double) (n - 1);
 	double		  whole = floor(h);
-	QuantilePoint point = {(int64) whole + 1, h - whole};
+	int64		  rank = (int64) whole + 1;
+	QuantilePoint point = {rank, Min(rank + 1, n), h - whole};
 
 	return point;
 }

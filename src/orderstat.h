@@ -7,11 +7,12 @@
 
 #include "estimate.h"
 
-/* A point between two neighbouring order statistics, by their 1-based rank. */
+/* A point between two neighbouring order statistics, by their 1-based ranks. */
 typedef struct QuantilePoint
 {
-	int64  rank;	 /* of the lower one */
-	double fraction; /* of the way to the next; 0: none is needed */
+	int64  rank;
+	int64  next;
+	double fraction; /* of the way to the next */
 } QuantilePoint;
 
 /* The ranks of the interval's ends; 0 where the sample is too small for one. */

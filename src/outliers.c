@@ -66,23 +66,6 @@ share_argument(FunctionCallInfo fcinfo, int number, const char *name, double *sh
 	return true;
 }
 
-/* A quantile not below the one read last. */
-static double
-read_quantile(Sample *sample, double p)
-{
-	QuantilePoint point = quantile_point(p, sample->n);
-	double		  value;
-
-	sample_read_to(sample, point.rank);
-	value = sample->value;
-	if (point.fraction > 0.0)
-	{
-		sample_read_to(sample, point.rank + 1);
-		value = quantile_between(value, sample->value, point.fraction);
-	}
-	return value;
-}
-
 /* (state, lower, upper) */
 Datum
 winsor_bounds_final(PG_FUNCTION_ARGS)
@@ -104,12 +87,23 @@ winsor_bounds_final(PG_FUNCTION_ARGS)
 
 	if (sample != NULL)
 	{
-		sample_start(sample);
+		OrderStatistic wanted[2 * lengthof(names)];
+		double		   below[lengthof(names)];
+		double		   above[lengthof(names)];
+
 		for (int i = 0; i < lengthof(names); i++)
 		{
-			if (!nulls[i])
-				values[i] = Float8GetDatum(read_quantile(sample, shares[i]));
+			QuantilePoint point = quantile_point(shares[i], sample->n);
+
+			wanted[2 * i].rank = point.rank;
+			wanted[2 * i].place = &below[i];
+			wanted[2 * i + 1].rank = point.next;
+			wanted[2 * i + 1].place = &above[i];
 		}
+		sample_order_statistics(sample, wanted, lengthof(wanted));
+		for (int i = 0; i < lengthof(names); i++)
+			values[i] = Float8GetDatum(quantile_between(
+				below[i], above[i], quantile_point(shares[i], sample->n).fraction));
 	}
 	values[lengthof(names)] = Int64GetDatum(sample != NULL ? sample->n : 0);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
@@ -149,18 +143,12 @@ estimate_trimmed(Sample *sample, double trim)
 	if (sample != NULL)
 	{
 		sample_start(sample);
-		for (int64 rank = trimmed.cut + 1; rank <= trimmed.n - trimmed.cut; rank++)
-		{
-			sample_read_to(sample, rank);
+		sample_skip(sample, trimmed.cut);
+		for (int64 i = trimmed.cut; i < trimmed.n - trimmed.cut && sample_next(sample); i++)
 			trimmed_add(&trimmed, sample->value);
-		}
 	}
 	estimate = trimmed_estimate(&trimmed);
-	if (isinf(estimate.squared_error) || isinf(estimate.value))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("the variance of the trimmed mean is out of range"),
-				 errhint("Choose a larger unit for the metric.")));
+	check_estimate(&estimate, "trimmed mean");
 	return estimate;
 }
 

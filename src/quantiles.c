@@ -30,63 +30,32 @@ typedef struct Quantile
 	ClusterSums clusters;
 } Quantile;
 
-/* An order statistic, and where to put it. */
-typedef struct Wanted
-{
-	int64	rank;
-	double *place;
-} Wanted;
-
-static int
-compare_ranks(const void *a, const void *b)
-{
-	int64 left = ((const Wanted *) a)->rank;
-	int64 right = ((const Wanted *) b)->rank;
-
-	return left < right ? -1 : left > right;
-}
-
-/* Of a sample with values, in one pass: the order statistics that its quantiles need. */
+/* Of a sample with values, in one pass: its quantiles, and the ends of their intervals. */
 static void
 read_quantiles(Sample *sample, Quantile *quantiles, int count, double alpha)
 {
-	Wanted *wanted = palloc(4 * count * sizeof(Wanted));
-	int		n = 0;
+	OrderStatistic *wanted = palloc(4 * count * sizeof(OrderStatistic));
 
 	for (int i = 0; i < count; i++)
 	{
-		Quantile	 *q = &quantiles[i];
-		QuantilePoint point = quantile_point(q->p, sample->n);
-		QuantileRanks ranks = quantile_ranks(q->p, sample->n, alpha);
-		Wanted		  four[] = {{point.rank, &q->value},
-								{point.fraction > 0.0 ? point.rank + 1 : 0, &q->next},
-								{ranks.low, &q->low},
-								{ranks.high, &q->high}};
+		Quantile	  *q = &quantiles[i];
+		QuantilePoint  point = quantile_point(q->p, sample->n);
+		QuantileRanks  ranks = quantile_ranks(q->p, sample->n, alpha);
+		OrderStatistic four[] = {{point.rank, &q->value},
+								 {point.next, &q->next},
+								 {ranks.low, &q->low},
+								 {ranks.high, &q->high}};
 
-		for (int j = 0; j < lengthof(four); j++)
-		{
-			*four[j].place = NAN;
-			if (four[j].rank > 0)
-				wanted[n++] = four[j];
-		}
+		memcpy(&wanted[4 * i], four, sizeof(four));
 	}
-	qsort(wanted, n, sizeof(Wanted), compare_ranks);
-
-	sample_start(sample);
-	for (int i = 0; i < n; i++)
-	{
-		sample_read_to(sample, wanted[i].rank);
-		*wanted[i].place = sample->value;
-	}
+	sample_order_statistics(sample, wanted, 4 * count);
 	pfree(wanted);
 
 	for (int i = 0; i < count; i++)
 	{
-		QuantilePoint point = quantile_point(quantiles[i].p, sample->n);
+		Quantile *q = &quantiles[i];
 
-		if (point.fraction > 0.0)
-			quantiles[i].value =
-				quantile_between(quantiles[i].value, quantiles[i].next, point.fraction);
+		q->value = quantile_between(q->value, q->next, quantile_point(q->p, sample->n).fraction);
 	}
 }
 
@@ -156,6 +125,7 @@ estimate_quantiles(Sample *sample, const double *ps, int count, double alpha)
 		else
 			estimates[i] = quantile_estimate((int64) q->clusters.units, q->value, q->low, q->high,
 											 cluster_inflation(&q->clusters, q->p), alpha);
+		check_estimate(&estimates[i], "quantile");
 	}
 	pfree(quantiles);
 	return estimates;

@@ -142,8 +142,9 @@ check_constants(FunctionCallInfo fcinfo, const Samples *samples, int first)
 
 /* The state, created with its first row; arguments from `first` on are constants. */
 static Samples *
-samples_state(FunctionCallInfo fcinfo, MemoryContext context, int first)
+samples_state(FunctionCallInfo fcinfo, int first)
 {
+	MemoryContext context;
 	MemoryContext old;
 	Samples		 *samples;
 
@@ -153,38 +154,16 @@ samples_state(FunctionCallInfo fcinfo, MemoryContext context, int first)
 		check_constants(fcinfo, samples, first);
 		return samples;
 	}
+	if (AggCheckCallContext(fcinfo, &context) != AGG_CONTEXT_AGGREGATE)
+		elog(ERROR, "function %u called outside of an aggregate", fcinfo->flinfo->fn_oid);
+
 	old = MemoryContextSwitchTo(context);
 	samples = palloc0(sizeof(Samples));
+	samples->context = context;
 	keep_constants(fcinfo, samples, first);
 	AggRegisterCallback(fcinfo, end_sorts, PointerGetDatum(samples));
 	MemoryContextSwitchTo(old);
 	return samples;
-}
-
-static Sample *
-add_sample(FunctionCallInfo fcinfo, MemoryContext context, Samples *samples, const char *label,
-		   int len, int most, bool with_units)
-{
-	Sample		 *sample = &samples->samples[samples->count];
-	int			  memory = sort_memory(fcinfo, with_units ? 2 * most : most);
-	MemoryContext old;
-
-	arm_label_check(label, len);
-	if (samples->count == most)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a one-step comparison takes two variants, but \"%.*s\" is a third", len,
-						label),
-				 errhint("Compare two at a time: add FILTER (WHERE variant IN ('control', "
-						 "'treatment')) to the call.")));
-
-	old = MemoryContextSwitchTo(context);
-	sample->label = cstring_to_text_with_len(label, len);
-	sample->values = start_sort(fcinfo, INT8OID, memory);
-	sample->units = with_units ? start_sort(fcinfo, UUIDOID, memory) : NULL;
-	MemoryContextSwitchTo(old);
-	samples->count++; /* last, for end_sorts */
-	return sample;
 }
 
 static Sample *
@@ -200,6 +179,32 @@ find_sample(Samples *samples, const char *label, int len)
 	return NULL;
 }
 
+static Sample *
+add_sample(FunctionCallInfo fcinfo, Samples *samples, const char *label, int len, int most,
+		   bool with_units)
+{
+	Sample		 *sample = &samples->samples[samples->count];
+	int			  memory = sort_memory(fcinfo, with_units ? 2 * most : most);
+	MemoryContext old;
+
+	arm_label_check(label, len);
+	if (samples->count == most)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a one-step comparison takes two variants, but \"%.*s\" is a third", len,
+						label),
+				 errhint("Compare two at a time: add FILTER (WHERE variant IN ('control', "
+						 "'treatment')) to the call.")));
+
+	old = MemoryContextSwitchTo(samples->context);
+	sample->label = cstring_to_text_with_len(label, len);
+	sample->values = start_sort(fcinfo, INT8OID, memory);
+	sample->units = with_units ? start_sort(fcinfo, UUIDOID, memory) : NULL;
+	MemoryContextSwitchTo(old);
+	samples->count++; /* last, for end_sorts */
+	return sample;
+}
+
 static void
 put_value(Sample *sample, double value)
 {
@@ -207,14 +212,16 @@ put_value(Sample *sample, double value)
 	tuplesort_putdatum(sample->values, Int64GetDatum(ordered_bits(value)), false);
 }
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
+/* The sample of a variant; a new one for its first row. */
+static Sample *
+sample_of(FunctionCallInfo fcinfo, Samples *samples, text *label, bool with_units)
 {
-	MemoryContext context;
+	Sample *sample = find_sample(samples, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
 
-	if (AggCheckCallContext(fcinfo, &context) != AGG_CONTEXT_AGGREGATE)
-		elog(ERROR, "function %u called outside of an aggregate", fcinfo->flinfo->fn_oid);
-	return context;
+	if (sample != NULL)
+		return sample;
+	return add_sample(fcinfo, samples, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label), SAMPLES_MAX,
+					  with_units);
 }
 
 /* A row is skipped: the state stays as it is. */
@@ -230,22 +237,16 @@ unchanged(FunctionCallInfo fcinfo)
 Datum
 sample_accum(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
-	Samples		 *samples;
-	Sample		 *sample;
-	text		 *label;
+	Samples *samples;
+	double	 value;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
 		return unchanged(fcinfo);
 
-	check_metric(PG_GETARG_FLOAT8(1), "y", 0);
-	label = PG_GETARG_TEXT_PP(2);
-	samples = samples_state(fcinfo, context, 3);
-	sample = find_sample(samples, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
-	if (sample == NULL)
-		sample = add_sample(fcinfo, context, samples, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label),
-							SAMPLES_MAX, false);
-	put_value(sample, PG_GETARG_FLOAT8(1));
+	value = PG_GETARG_FLOAT8(1);
+	check_metric(value, "y", 0);
+	samples = samples_state(fcinfo, 3);
+	put_value(sample_of(fcinfo, samples, PG_GETARG_TEXT_PP(2), false), value);
 	PG_RETURN_POINTER(samples);
 }
 
@@ -253,12 +254,10 @@ sample_accum(PG_FUNCTION_ARGS)
 Datum
 sample_accum_unit(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
-	Samples		 *samples;
-	Sample		 *sample;
-	text		 *label;
-	text		 *unit;
-	UnitValue	  row;
+	Samples	 *samples;
+	Sample	 *sample;
+	text	 *unit;
+	UnitValue row;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		return unchanged(fcinfo);
@@ -267,12 +266,8 @@ sample_accum_unit(PG_FUNCTION_ARGS)
 	check_metric(row.value, "y", 0);
 	unit = PG_GETARG_TEXT_PP(3);
 	row.unit = farm_fingerprint64(VARDATA_ANY(unit), VARSIZE_ANY_EXHDR(unit));
-	label = PG_GETARG_TEXT_PP(2);
-	samples = samples_state(fcinfo, context, PG_NARGS());
-	sample = find_sample(samples, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
-	if (sample == NULL)
-		sample = add_sample(fcinfo, context, samples, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label),
-							SAMPLES_MAX, true);
+	samples = samples_state(fcinfo, PG_NARGS());
+	sample = sample_of(fcinfo, samples, PG_GETARG_TEXT_PP(2), true);
 	put_value(sample, row.value);
 	tuplesort_putdatum(sample->units, PointerGetDatum(&row), false);
 	PG_RETURN_POINTER(samples);
@@ -282,17 +277,18 @@ sample_accum_unit(PG_FUNCTION_ARGS)
 Datum
 sample_accum_pooled(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
-	Samples		 *samples;
+	Samples *samples;
+	double	 value;
 
 	if (PG_ARGISNULL(1))
 		return unchanged(fcinfo);
 
-	check_metric(PG_GETARG_FLOAT8(1), "y", 0);
-	samples = samples_state(fcinfo, context, PG_NARGS());
+	value = PG_GETARG_FLOAT8(1);
+	check_metric(value, "y", 0);
+	samples = samples_state(fcinfo, PG_NARGS());
 	if (samples->count == 0)
-		add_sample(fcinfo, context, samples, "", 0, 1, false);
-	put_value(&samples->samples[0], PG_GETARG_FLOAT8(1));
+		add_sample(fcinfo, samples, "", 0, 1, false);
+	put_value(&samples->samples[0], value);
 	PG_RETURN_POINTER(samples);
 }
 
@@ -392,7 +388,6 @@ sample_start(Sample *sample)
 		if (sample->units != NULL)
 			tuplesort_rescan(sample->units);
 	}
-	sample->rank = 0;
 }
 
 static bool
@@ -416,24 +411,44 @@ sample_next(Sample *sample)
 
 	if (!next_datum(sample->values, &value))
 		return false;
-	sample->rank++;
 	sample->value = from_ordered_bits(DatumGetInt64(value));
 	return true;
 }
 
-/* The value of a rank, not below that of the value read last. */
 void
-sample_read_to(Sample *sample, int64 rank)
+sample_skip(Sample *sample, int64 count)
 {
-	int64 skip = rank - sample->rank - 1;
+	tuplesort_skiptuples(sample->values, count, true);
+}
 
-	Assert(rank >= Max(sample->rank, 1) && rank <= sample->n);
-	if (skip < 0)
-		return;
-	tuplesort_skiptuples(sample->values, skip, true);
-	sample->rank += skip;
-	if (!sample_next(sample))
-		elog(ERROR, "sorted sample ends before its size");
+static int
+compare_ranks(const void *a, const void *b)
+{
+	int64 left = ((const OrderStatistic *) a)->rank;
+	int64 right = ((const OrderStatistic *) b)->rank;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Values by their ranks, in one pass; rank 0 is none, NaN.  Sorts `wanted`. */
+void
+sample_order_statistics(Sample *sample, OrderStatistic *wanted, int count)
+{
+	int64 rank = 0;
+
+	qsort(wanted, count, sizeof(OrderStatistic), compare_ranks);
+	sample_start(sample);
+	for (int i = 0; i < count; i++)
+	{
+		if (wanted[i].rank > rank)
+		{
+			sample_skip(sample, wanted[i].rank - rank - 1);
+			if (!sample_next(sample))
+				elog(ERROR, "a sample of " INT64_FORMAT " values ends early", sample->n);
+			rank = wanted[i].rank;
+		}
+		*wanted[i].place = rank > 0 ? sample->value : NAN;
+	}
 }
 
 /* The values again, those of a unit one after the other. */

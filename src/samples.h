@@ -22,8 +22,7 @@ typedef struct Sample
 	Tuplesortstate *values;
 	Tuplesortstate *units;	/* the values by the unit they belong to; NULL if not asked for */
 	bool			sorted; /* both of them */
-	int64			rank;	/* 1-based, of the value read last; 0 for none */
-	double			value;	/* that value */
+	double			value;	/* read last */
 } Sample;
 
 /* An argument of an ordinary aggregate beyond metric and variant. */
@@ -37,6 +36,7 @@ typedef struct SampleConstant
 
 typedef struct Samples
 {
+	MemoryContext  context;
 	int			   count;
 	Sample		   samples[SAMPLES_MAX];
 	int			   constants;
@@ -51,6 +51,13 @@ typedef struct SamplePair
 	text   *label; /* of the control, if known */
 } SamplePair;
 
+/* A value wanted by its 1-based rank, and where to put it. */
+typedef struct OrderStatistic
+{
+	int64	rank;
+	double *place;
+} OrderStatistic;
+
 /* In final functions; both take the number of a constant, from 0. */
 extern bool		  sample_constant(FunctionCallInfo fcinfo, int number, Datum *value);
 extern SamplePair sample_pair(FunctionCallInfo fcinfo, int control);
@@ -63,8 +70,9 @@ samples_argument(FunctionCallInfo fcinfo)
 
 /* Reading a sample: from its start, in ascending order. */
 extern void sample_start(Sample *sample);
+extern void sample_skip(Sample *sample, int64 count);
 extern bool sample_next(Sample *sample);
-extern void sample_read_to(Sample *sample, int64 rank);
+extern void sample_order_statistics(Sample *sample, OrderStatistic *wanted, int count);
 extern bool sample_next_of_unit(Sample *sample, uint64 *unit, double *value);
 
 #endif /* EXPSTAT_SAMPLES_H */

@@ -88,6 +88,17 @@ def test_bounds(db, lower, upper):
         assert p is None or close(bound, np.quantile(values, p))
 
 
+@pytest.mark.parametrize("values", [[7.0], [1.0, 2], [1.0, 5, 5, 9], [-1.7e308, 1.7e308]])
+def test_bounds_close_together(db, values):
+    """Neighbouring percentiles share the values they lie between."""
+    load(db, a=values)
+    for lower, upper in [(0.5, 0.5), (0.5, 0.5001), (0.3, 0.4), (0, 0), (1, 1), (0.99, 1)]:
+        r = db.one("SELECT (winsor_bounds(%s, %s) WITHIN GROUP (ORDER BY y)).* FROM o", lower, upper)
+        x = np.array(values) / 4
+        expected = [4 * np.quantile(x, p) for p in (lower, upper)]
+        assert all(close(a, b, 1e-12) for a, b in zip(r, expected)), (r, expected)
+
+
 def test_recipe_is_scipys_winsorising(db):
     """Bounds from all arms together, then any test: the recipe of docs/outliers.md."""
     rng = np.random.default_rng(2)

@@ -198,6 +198,7 @@ def test_actors_only(db):
     ("quantile_compare(0.5) WITHIN GROUP (ORDER BY 'NaN'::float8, v, u)", "22003", "NaN"),
     ("quantile_compare(0.5) WITHIN GROUP (ORDER BY y, u)", "22023", "is a third"),
     ("quantile_compare(0.5) WITHIN GROUP (ORDER BY y, u, v)", "22023", "is a third"),
+    ("quantile_compare(y * 1e200, v, 0.5)", "22003", "out of range"),
     ("quantile_compare(y, v, 0.5, 'control')", "42809", "WITHIN GROUP is required"),
 ])
 def test_errors(db, call, code, message):
