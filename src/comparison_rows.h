@@ -38,10 +38,15 @@ extern void		 check_estimate(const Estimate *estimate, const char *what);
 extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 								  const text *control);
 
-/* Final function of a one-step aggregate. */
-extern Datum comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
-								 const void *details);
-extern void	 check_two_variants(const Moments *m, const char *hint);
+/*
+ * Final function of a one-step aggregate over states of so many metrics.  For
+ * more than two variants there is `function` over the state that `two_step`
+ * gathers.
+ */
+extern Datum comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
+								 const char *two_step, CompareArms compare, const void *details);
+extern const Moments *final_state(FunctionCallInfo fcinfo, int metrics, int arms);
+extern void			  check_two_variants(const Moments *m, const char *hint);
 extern Datum one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
 					 const Control *control);
 

@@ -54,7 +54,7 @@ normal_posterior(const Estimate *treatment, const Estimate *control, const Norma
 	NormalPosterior posterior = undefined_posterior;
 	double			effect;
 	double			squared_error;
-	double			prior_precision = 1.0 / prior->sd / prior->sd;
+	double			odds;
 	double			share;
 	double			z;
 
@@ -62,10 +62,13 @@ normal_posterior(const Estimate *treatment, const Estimate *control, const Norma
 	if (!(isfinite(effect) && isfinite(squared_error) && squared_error > 0.0))
 		return posterior;
 
-	/* The data's share of the precision, 1 / e / (1 / e + 1 / sd^2). */
-	share = 1.0 / (1.0 + squared_error * prior_precision);
+	/* The data's share of the precision, 1 / e / (1 / e + 1 / sd^2), is 1 / (1 + odds^2). */
+	odds = sqrt(squared_error) / prior->sd;
+	share = 1.0 / (1.0 + odds * odds);
+	posterior.sd = sqrt(squared_error) / hypot(1.0, odds);
+	if (!(posterior.sd > 0.0))
+		return undefined_posterior;
 	posterior.mean = share * effect + (1.0 - share) * prior->mean;
-	posterior.sd = sqrt(share * squared_error);
 	posterior.low = posterior.mean - normal_isf(alpha / 2.0) * posterior.sd;
 	posterior.high = posterior.mean + normal_isf(alpha / 2.0) * posterior.sd;
 

@@ -18,13 +18,16 @@ static void
 add_arm(StratifiedArm *sums, const Moments *m, const Arm *arm, double weight)
 {
 	Estimate estimate = estimate_mean(m, arm, 0);
+	double	 weighted = weight * estimate.value;
 	double	 squared_error = weight * weight * estimate.squared_error;
 
 	sums->units += arm->n;
-	sums->sum += weight * estimate.value;
-	sums->low += weight * estimate.low;
-	sums->squared_error += squared_error;
-	sums->squared_error_df += squared_error * squared_error / estimate.df;
+	add_exactly(&sums->sum, &sums->low, weighted);
+	sums->low += fma(weight, estimate.value, -weighted) + weight * estimate.low;
+	add_exactly(&sums->squared_error, &sums->squared_error_low, squared_error);
+
+	/* The square itself may overflow. */
+	sums->root = hypot(sums->root, squared_error / sqrt(estimate.df));
 }
 
 /* A stratum counts if both arms have the two units that a variance needs. */
@@ -49,17 +52,17 @@ Estimate
 strata_estimate(const Strata *strata, const StratifiedArm *arm)
 {
 	Estimate estimate = {arm->units, NAN, 0.0, NAN, NAN};
+	double	 squared_error = arm->squared_error + arm->squared_error_low;
 
 	if (arm->units == 0)
 		return estimate;
 
 	estimate.value = arm->sum / strata->units;
-	estimate.low = arm->low / strata->units;
-	estimate.squared_error = arm->squared_error / strata->units / strata->units;
+	estimate.low =
+		fma(-estimate.value, strata->units, arm->sum) / strata->units + arm->low / strata->units;
+	estimate.squared_error = squared_error / strata->units / strata->units;
 
 	/* Without any variance the degrees of freedom do not matter. */
-	estimate.df = arm->squared_error > 0.0
-		? arm->squared_error * arm->squared_error / arm->squared_error_df
-		: 1.0;
+	estimate.df = arm->root > 0.0 ? squared_error / arm->root * (squared_error / arm->root) : 1.0;
 	return estimate;
 }

@@ -8,14 +8,18 @@
 
 #include "estimate.h"
 
-/* Sums over the strata of one arm, to be divided by the units of all strata. */
+/*
+ * Sums over the strata of one arm, to be divided by the units of all strata;
+ * `low` is what rounding loses of them.
+ */
 typedef struct StratifiedArm
 {
 	int64  units;
 	double sum;
 	double low;
 	double squared_error;
-	double squared_error_df; /* of squares over their degrees of freedom */
+	double squared_error_low;
+	double root; /* of the squares of squared errors over their degrees of freedom */
 } StratifiedArm;
 
 typedef struct Strata
