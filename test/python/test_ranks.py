@@ -381,6 +381,18 @@ def test_grouping_sets_and_rescans(many, fresh):
     assert lateral == sets[:5]
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_above_a_parallel_scan(many, fresh, call):
+    query = "SELECT %s::text FROM many" % call
+    fresh.run("SET max_parallel_workers_per_gather = 0")
+    serial = fresh.one(query)
+    for setting in ("max_parallel_workers_per_gather = 2", "parallel_setup_cost = 0", "parallel_tuple_cost = 0",
+                    "min_parallel_table_scan_size = 0"):
+        fresh.run("SET " + setting)
+    assert "Parallel Seq Scan" in "".join(r[0] for r in fresh.rows("EXPLAIN " + query))
+    assert fresh.one(query) == serial
+
+
 @pytest.mark.parametrize("work_mem", ["64kB", "1GB"])
 @pytest.mark.parametrize("call", [CALLS[0], CALLS[3]])
 def test_cancel(many, fresh, call, work_mem):
