@@ -12,14 +12,20 @@
 
 #define COMPARISON_COLUMNS 18
 
-static Datum
-label_datum(const char *label, int len)
+/* Refuse an estimate that a float8 cannot hold, or whose variance it cannot. */
+void
+check_estimate(const Estimate *estimate, const char *what)
 {
-	return PointerGetDatum(cstring_to_text_with_len(label, len));
+	if (isinf(estimate->value) || isinf(estimate->squared_error))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the variance of the %s is out of range for double precision", what),
+				 errhint("Scale the metric down, for instance by choosing a larger unit.")));
 }
 
-static HeapTuple
-comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment,
+/* A row; a label that is not known is NULL. */
+HeapTuple
+comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 				 const text *control)
 {
 	const double numbers[] = {
@@ -30,9 +36,7 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	int	  column = 0;
 
 	nulls[column] = treatment == NULL;
-	if (treatment != NULL)
-		values[column] = label_datum(treatment->label, arm_label_length(treatment));
-	column++;
+	values[column++] = PointerGetDatum(treatment);
 	nulls[column] = control == NULL;
 	values[column++] = PointerGetDatum(control);
 	values[column++] = Int64GetDatum(c->n);
@@ -46,6 +50,12 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	Assert(column == COMPARISON_COLUMNS && column == descriptor->natts);
 
 	return heap_form_tuple(descriptor, values, nulls);
+}
+
+static text *
+arm_label(const Arm *arm)
+{
+	return arm == NULL ? NULL : cstring_to_text_with_len(arm->label, arm_label_length(arm));
 }
 
 Control
@@ -97,8 +107,8 @@ Datum
 one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
 		const Control *control)
 {
-	PG_RETURN_DATUM(HeapTupleGetDatum(
-		comparison_tuple(row_descriptor(fcinfo), comparison, treatment, control->label)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(comparison_tuple(row_descriptor(fcinfo), comparison,
+													   arm_label(treatment), control->label)));
 }
 
 /*
@@ -227,8 +237,9 @@ put_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatm
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	tuplestore_puttuple(result->setResult,
-						comparison_tuple(result->setDesc, comparison, treatment, control->label));
+	tuplestore_puttuple(
+		result->setResult,
+		comparison_tuple(result->setDesc, comparison, arm_label(treatment), control->label));
 }
 
 const Moments *

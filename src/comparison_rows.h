@@ -9,6 +9,8 @@
 #include "compare.h"
 #include "moments_fmgr.h"
 
+#include "funcapi.h"
+
 /*
  * How to compare two arms; either may be NULL, an arm without units.  `details`
  * is what the estimator needs beyond the question.
@@ -32,6 +34,10 @@ extern double	   alpha_argument(FunctionCallInfo fcinfo, int number);
 extern Alternative alternative_argument(FunctionCallInfo fcinfo, int number);
 extern double	   finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
+
+extern void		 check_estimate(const Estimate *estimate, const char *what);
+extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
+								  const text *control);
 
 /*
  * Final function of a one-step aggregate over states of so many metrics.  For
