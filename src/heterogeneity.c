@@ -53,15 +53,19 @@ Datum
 heterogeneity_final(PG_FUNCTION_ARGS)
 {
 	Segments	   segments = segments_argument(fcinfo);
-	SegmentEffects effects = segment_effects(&segments);
-	Effect		   mean = effects_mean(&effects.sums);
-	Heterogeneity  test = effects_heterogeneity(&effects.sums);
-	double crude = compare_means(segments.all, segments.treatment, segments.control.arm).diff;
-	Row	   row;
+	SegmentEffects effects;
+	Effect		   mean;
+	Heterogeneity  test;
+	double		   crude;
+	Row			   row;
 
-	check_two_variants(segments.all,
-					   "Give two variants to each call: heterogeneity(moments_filter(m, "
-					   "'{control,treatment}')).");
+	segments_one_step(&segments,
+					  "Give two variants to each call: heterogeneity(moments_filter(m, "
+					  "'{control,treatment}')).");
+	effects = segment_effects(&segments);
+	mean = effects_mean(&effects.sums);
+	test = effects_heterogeneity(&effects.sums);
+	crude = compare_means(segments.all, segments.treatment, segments.control.arm).diff;
 
 	row_start(&row, fcinfo);
 	row_label(&row, segments.treatment);

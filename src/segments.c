@@ -13,11 +13,21 @@ PG_FUNCTION_INFO_V1(strata_accum);
 PG_FUNCTION_INFO_V1(strata_accum_control);
 PG_FUNCTION_INFO_V1(strata_combine);
 
+/* The states in an array; a NULL is a stratum without units. */
 static void
 strata_elements(ArrayType *array, Datum **elements, int *count)
 {
-	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, elements, NULL,
-					  count);
+	bool *nulls;
+	int	  length;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, elements, &nulls,
+					  &length);
+	*count = 0;
+	for (int i = 0; i < length; i++)
+	{
+		if (!nulls[i])
+			(*elements)[(*count)++] = (*elements)[i];
+	}
 }
 
 /* The type moments, from the function's own signature. */
@@ -119,15 +129,18 @@ strata_combine(PG_FUNCTION_ARGS)
 
 /* The merged states of all segments, which tell the arms and the control. */
 static Moments *
-merge_strata(Datum *elements, int count)
+merge_segments(const Segments *segments)
 {
-	const Moments *first = DatumGetMoments(elements[0]);
-	Moments		  *all =
-		moments_with_constant(first, first->constantkind, first->data, first->constantsize);
+	const Moments *first;
+	Moments		  *all;
 
-	for (int i = 1; i < count; i++)
-		all = moments_merge(all, DatumGetMoments(elements[i]));
-	(void) metric_position(1, all->metrics, "metric");
+	if (segments->count == 0)
+		return moments_create(1, MOMENTS_NO_CONSTANT, NULL, 0);
+
+	first = segment_state(segments, 0);
+	all = moments_with_constant(first, first->constantkind, first->data, first->constantsize);
+	for (int i = 1; i < segments->count; i++)
+		all = moments_merge(all, segment_state(segments, i));
 	return all;
 }
 
@@ -139,21 +152,26 @@ same_arm(const Moments *m, const Arm *arm)
 	return position < 0 ? NULL : moments_arm(m, position);
 }
 
-/* The array of states that is the aggregate's; without any the arms are NULL. */
 Segments
 segments_argument(FunctionCallInfo fcinfo)
 {
 	Segments segments = {0};
-	int		 position = -1;
 
 	if (!PG_ARGISNULL(0))
 		strata_elements(PG_GETARG_ARRAYTYPE_P(0), &segments.states, &segments.count);
-	segments.all = segments.count > 0 ? merge_strata(segments.states, segments.count)
-									  : moments_create(1, MOMENTS_NO_CONSTANT, NULL, 0);
-
-	segments.control = find_control(
-		segments.all, segments.all->constantkind == MOMENTS_CONTROL ? segments.all->data : NULL,
-		segments.all->constantsize);
-	segments.treatment = next_treatment(segments.all, &segments.control, &position);
+	segments.all = merge_segments(&segments);
 	return segments;
+}
+
+void
+segments_one_step(Segments *segments, const char *hint)
+{
+	const Moments *all = segments->all;
+	int			   position = -1;
+
+	segments->metric = metric_position(1, all->metrics, "metric");
+	check_two_variants(all, hint);
+	segments->control = find_control(all, all->constantkind == MOMENTS_CONTROL ? all->data : NULL,
+									 all->constantsize);
+	segments->treatment = next_treatment(all, &segments->control, &position);
 }

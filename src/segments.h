@@ -10,17 +10,24 @@
 
 #include "comparison_rows.h"
 
-/* What the final function of a one-step aggregate works on. */
 typedef struct Segments
 {
+	Datum		  *states;
 	int			   count;
-	const Moments *all; /* merged */
+	int			   metric; /* the one that is asked about */
+	const Moments *all;	   /* merged */
 	Control		   control;
 	const Arm	  *treatment; /* both in `all`; NULL without units */
-	Datum		  *states;
 } Segments;
 
+/* The states in the array that is argument 0, and what they are together. */
 extern Segments segments_argument(FunctionCallInfo fcinfo);
+
+/*
+ * For the final function of a one-step aggregate: the first metric, its two
+ * arms.  The hint is for those who have more.
+ */
+extern void segments_one_step(Segments *segments, const char *hint);
 
 /* The state of a segment. */
 static inline const Moments *
