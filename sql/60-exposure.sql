@@ -440,7 +440,7 @@ BEGIN ATOMIC
 		AS r (unit text, variant text);
 END;
 COMMENT ON FUNCTION assigned_not_exposed(regclass, text, text, regclass, text) IS
-'the assigned units that were never exposed';
+'the assigned units that are not in the exposure log';
 
 CREATE TYPE person_exposure AS (
 	unit text,

@@ -106,7 +106,7 @@ COMMENT ON TYPE exposure_srm IS 'sample ratio mismatch among the units of a cell
 CREATE FUNCTION exposure_weights(variants text[], weights float8[]) RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT coalesce(weights, array_fill(1::float8, ARRAY[cardinality(variants)]));
+	SELECT coalesce(weights, array_fill(1::float8, ARRAY[coalesce(cardinality(variants), 0)]));
 END;
 COMMENT ON FUNCTION exposure_weights(text[], float8[]) IS 'the weights, equal by default';
 
@@ -342,7 +342,7 @@ BEGIN ATOMIC
 		   coalesce(sum(c.mismatched) FILTER (WHERE c.class = 'exposed'), 0)::bigint,
 		   coalesce(sum(c.uncovered) FILTER (WHERE c.class = 'exposed'), 0)::bigint,
 		   coalesce(sum(c.units - c.unassigned) FILTER (WHERE c.class <> 'null_unit'), 0)::bigint,
-		   coalesce(sum(c.units - c.unassigned) FILTER (WHERE c.class NOT IN ('null_unit', 'exposed')), 0)::bigint,
+		   coalesce(sum(c.units) FILTER (WHERE c.class = 'not_exposed'), 0)::bigint,
 		   coalesce(sum(c.unassigned) FILTER (WHERE c.class = 'exposed'), 0)::bigint,
 		   coalesce(sum(c.reassigned) FILTER (WHERE c.class = 'exposed'), 0)::bigint
 	FROM unnest(cells) AS c
@@ -518,7 +518,7 @@ BEGIN ATOMIC
 		SELECT 14, 'assigned_not_exposed',
 			   CASE WHEN t.not_exposed > l.tolerated * t.assigned THEN 'warn' ELSE 'ok' END,
 			   t.not_exposed::float8 / nullif(t.assigned, 0), l.tolerated,
-			   format('%s of %s assigned units were never exposed', t.not_exposed, t.assigned)
+			   format('%s of %s assigned units are not in the log', t.not_exposed, t.assigned)
 		FROM log AS l, exposure_totals(l.cells, variants) AS t
 		WHERE assignments IS NOT NULL
 		UNION ALL
