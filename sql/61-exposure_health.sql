@@ -42,6 +42,16 @@ END;
 COMMENT ON FUNCTION exposure_assigned_join(regclass, text, text, regclass, text) IS
 'the join of the units with those that were assigned';
 
+-- The planner cannot know how few cells there are, and would rather sort a row per unit.
+CREATE FUNCTION exposure_hashed_rows(query text) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_sort = off AS $$
+BEGIN
+	RETURN QUERY EXECUTE query;
+END
+$$;
+COMMENT ON FUNCTION exposure_hashed_rows(text) IS
+'the rows of a query, with the caller''s rights, by hashing rather than sorting';
+
 CREATE FUNCTION exposure_cells(
 	exposures regclass, unit text, variant text, exposed_at text,
 	starts timestamptz, ends timestamptz, segments text[],
@@ -50,7 +60,7 @@ CREATE FUNCTION exposure_cells(
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT r.*
-	FROM exposure_rows(format(
+	FROM exposure_hashed_rows(format(
 		'WITH counted AS MATERIALIZED ('
 		'SELECT x.class, x.variant, x.crossover, x.day, x.segments, count(*) AS units, '
 		'sum(x.exposures)::bigint AS exposures, sum(x.exposures::float8 * x.exposures::float8) AS squares, '
