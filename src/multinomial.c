@@ -35,7 +35,7 @@ divergence(double u)
  * Counts x_i of n units, shares r_i under the null hypothesis, and under the
  * alternative shares drawn from a Dirichlet distribution with parameters
  * a_i = A r_i, where A is the concentration.  The Bayes factor against the
- * null hypothesis is (their eq. 6, inverted)
+ * null hypothesis is (the inverse of their posterior odds for it)
  *
  *		B = Gamma(A) / Gamma(A + n) prod_i Gamma(a_i + x_i) / Gamma(a_i) r_i^-x_i
  *

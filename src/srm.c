@@ -357,10 +357,11 @@ srm_sequential_final(PG_FUNCTION_ARGS)
 static void
 add_earlier_looks(const Datum *state, int64 *observed, const double *weights, int cells)
 {
-	int		before;
-	int64  *counts = array_elements(DatumGetArrayTypeP(state[3]), "observed", 0, &before);
-	double *expected = array_elements(DatumGetArrayTypeP(state[4]), "expected", 0, &before);
-	bool	same = before == cells;
+	int		counted;
+	int		expecting;
+	int64  *counts = array_elements(DatumGetArrayTypeP(state[3]), "observed", 0, &counted);
+	double *expected = array_elements(DatumGetArrayTypeP(state[4]), "expected", 0, &expecting);
+	bool	same = counted == cells && expecting == cells;
 
 	if (same)
 	{

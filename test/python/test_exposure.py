@@ -445,6 +445,9 @@ def test_looks_of_other_weights(db):
     error = db.error("SELECT srm_sequential_agg(o, w ORDER BY i) FROM (VALUES (1, '{50,50}'::bigint[], '{1,1}'::float8[]), (2, '{90,10}', '{9,1}')) x (i, o, w)")
     assert error.pgcode == "22023" and "weights change" in error.diag.message_primary and "anew" in error.diag.message_hint
     assert db.one("SELECT (srm_sequential_agg(o, w ORDER BY i)).observed FROM (VALUES (1, '{50,50}'::bigint[], '{1,1}'::float8[]), (2, NULL, '{1,1}'), (3, '{10,20}', '{2,2}')) x (i, o, w)") == [60, 70]
+    for crafted in ("ROW(0, 1, 3, '{3}', '{1,2}')", "ROW(0, 1, 3, '{1,2}', '{3}')"):
+        assert db.error("SELECT srm_sequential_accum(%s::srm_sequential_result, '{1,2}', '{1,1}')" % crafted).pgcode == "22023"
+    assert db.error("SELECT srm_sequential_accum(ROW(0, 1, 3, NULL, '{3}')::srm_sequential_result, '{1,2}', '{1,1}')").pgcode == "22004"
     assert db.error("SELECT srm_sequential_agg('{9000000000000000000,1}'::bigint[], '{1,1}'::float8[]) FROM generate_series(1, 2)").pgcode == "22003"
 
 
