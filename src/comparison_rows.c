@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "arguments.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #define COMPARISON_COLUMNS 18
@@ -100,24 +101,43 @@ one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatm
 		comparison_tuple(row_descriptor(fcinfo), comparison, treatment, control->label)));
 }
 
-Datum
-comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
-					const void *details)
+/*
+ * The finished state of an aggregate of so many metrics, and at least so many
+ * arms.  A final function is a function that anybody can call with any state.
+ */
+const Moments *
+final_state(FunctionCallInfo fcinfo, int metrics, int arms)
 {
-	const Moments *state =
-		PG_ARGISNULL(0) ? moments_create(0, MOMENTS_NO_CONSTANT, NULL, 0) : PG_GETARG_MOMENTS(0);
+	const Moments *m = PG_GETARG_MOMENTS(0);
+
+	if (m->metrics != metrics || m->arms.count < arms)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("not a state of this aggregate: it has %d metrics and %d variants",
+						m->metrics, m->arms.count),
+				 errhint("Final functions are not meant to be called; the functions over moments, "
+						 "such as welch_t(m), are.")));
+	return moments_finish(m);
+}
+
+Datum
+comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
+					const char *two_step, CompareArms compare, const void *details)
+{
+	const Moments *state = PG_ARGISNULL(0) ? moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0)
+										   : PG_GETARG_MOMENTS(0);
+	const Moments *m = PG_ARGISNULL(0) ? state : final_state(fcinfo, metrics, 0);
 	bool		   control_given = state->constantkind == MOMENTS_CONTROL;
-	const Moments *m = moments_finish(state);
 	Control	   control = find_control(m, control_given ? state->data : NULL, state->constantsize);
 	int		   position = -1;
 	const Arm *treatment = next_treatment(m, &control, &position);
-	Comparison comparison = compare(m, treatment, control.arm, &default_question, details);
+	Comparison comparison;
 
 	check_two_variants(m,
 					   psprintf("Use the two-step form, which gives a row per treatment: SELECT "
-								"c.* FROM (SELECT moments_agg(metric, variant) AS m FROM ...) "
-								"s, %s(s.m) c.",
-								function));
+								"c.* FROM (SELECT %s AS m FROM ...) s, %s(s.m) c.",
+								two_step, function));
+	comparison = compare(m, treatment, control.arm, &default_question, details);
 	return one_row(fcinfo, &comparison, treatment, &control);
 }
 
@@ -166,17 +186,24 @@ metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Mom
 	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
 }
 
+Alternative
+alternative_argument(FunctionCallInfo fcinfo, int number)
+{
+	/* In the order of the enum Alternative. */
+	static const char *const names[] = {"two-sided", "greater", "less"};
+
+	return (Alternative) choice_argument(fcinfo, number, "alternative", names, lengthof(names));
+}
+
 static Question
 question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
-	/* In the order of the enums Alternative and LiftMethod. */
-	static const char *const alternatives[] = {"two-sided", "greater", "less"};
+	/* In the order of the enum LiftMethod. */
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
 	Question				 question;
 
 	question.alpha = alpha_argument(fcinfo, 2);
-	question.alternative =
-		choice_argument(fcinfo, 3, "alternative", alternatives, lengthof(alternatives));
+	question.alternative = alternative_argument(fcinfo, 3);
 	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
 	question.lift_method =
 		choice_argument(fcinfo, lift_method, "lift_method", lift_methods, lengthof(lift_methods));
@@ -224,6 +251,7 @@ comparison_per_treatment(FunctionCallInfo fcinfo, const Moments *m, int lift_met
 	{
 		Comparison comparison = compare(m, treatment, control.arm, &question, details);
 
+		CHECK_FOR_INTERRUPTS();
 		put_row(fcinfo, &comparison, treatment, &control);
 		treatment = next_treatment(m, &control, &position);
 	} while (treatment != NULL);
