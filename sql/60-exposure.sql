@@ -1,44 +1,44 @@
 -- Exposure logs: one row per unit out of many per exposure, and what is wrong with them.
 
-CREATE TYPE first_exposure AS (
+CREATE TYPE first_exposure_result AS (
 	exposures bigint,
 	exposed_at timestamptz,
 	crossover boolean,
 	variant text,
 	segments text[]
 );
-COMMENT ON TYPE first_exposure IS 'what an exposure log says about a unit';
-COMMENT ON COLUMN first_exposure.exposures IS 'number of exposures';
-COMMENT ON COLUMN first_exposure.exposed_at IS 'time of the first exposure';
-COMMENT ON COLUMN first_exposure.crossover IS 'was the unit exposed to more than one variant?';
-COMMENT ON COLUMN first_exposure.variant IS 'variant of the first exposure';
-COMMENT ON COLUMN first_exposure.segments IS 'segments at the first exposure';
+COMMENT ON TYPE first_exposure_result IS 'what an exposure log says about a unit';
+COMMENT ON COLUMN first_exposure_result.exposures IS 'number of exposures';
+COMMENT ON COLUMN first_exposure_result.exposed_at IS 'time of the first exposure';
+COMMENT ON COLUMN first_exposure_result.crossover IS 'was the unit exposed to more than one variant?';
+COMMENT ON COLUMN first_exposure_result.variant IS 'variant of the first exposure';
+COMMENT ON COLUMN first_exposure_result.segments IS 'segments at the first exposure';
 
-CREATE FUNCTION first_exposure_accum(first_exposure, text, timestamptz) RETURNS first_exposure
+CREATE FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz) RETURNS first_exposure_result
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION first_exposure_accum(first_exposure, text, timestamptz) IS
+COMMENT ON FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz) IS
 'aggregate transition function';
 
-CREATE FUNCTION first_exposure_accum(first_exposure, text, timestamptz, text[])
-RETURNS first_exposure
+CREATE FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz, text[])
+RETURNS first_exposure_result
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION first_exposure_accum(first_exposure, text, timestamptz, text[]) IS
+COMMENT ON FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz, text[]) IS
 'aggregate transition function';
 
-CREATE FUNCTION first_exposure_combine(first_exposure, first_exposure) RETURNS first_exposure
+CREATE FUNCTION first_exposure_combine(first_exposure_result, first_exposure_result) RETURNS first_exposure_result
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION first_exposure_combine(first_exposure, first_exposure) IS
+COMMENT ON FUNCTION first_exposure_combine(first_exposure_result, first_exposure_result) IS
 'aggregate combine function';
 
 CREATE AGGREGATE first_exposure(variant text, exposed_at timestamptz) (
-	SFUNC = first_exposure_accum, STYPE = first_exposure, SSPACE = 96,
+	SFUNC = first_exposure_accum, STYPE = first_exposure_result, SSPACE = 96,
 	COMBINEFUNC = first_exposure_combine, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE first_exposure(text, timestamptz) IS
 'first exposure of a unit, number of exposures, and whether there was more than one variant';
 
 CREATE AGGREGATE first_exposure(variant text, exposed_at timestamptz, segments text[]) (
-	SFUNC = first_exposure_accum, STYPE = first_exposure, SSPACE = 160,
+	SFUNC = first_exposure_accum, STYPE = first_exposure_result, SSPACE = 160,
 	COMBINEFUNC = first_exposure_combine, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE first_exposure(text, timestamptz, text[]) IS
@@ -189,18 +189,18 @@ $$;
 COMMENT ON FUNCTION exposure_rows(text) IS 'the rows of a query, with the caller''s rights';
 
 -- A log as its user names it, with all names looked up and quoted, for the alias e.
-CREATE TYPE exposure_log AS (
+CREATE TYPE exposure_log_result AS (
 	relation text,
 	unit text,
 	variant text,
 	exposed_at text,
 	dates text
 );
-COMMENT ON TYPE exposure_log IS 'quoted names of an exposure log, and the condition that an exposure is within the dates';
+COMMENT ON TYPE exposure_log_result IS 'quoted names of an exposure log, and the condition that an exposure is within the dates';
 
 CREATE FUNCTION exposure_log(
 	exposures regclass, unit text, variant text, exposed_at text, starts timestamptz, ends timestamptz
-) RETURNS exposure_log
+) RETURNS exposure_log_result
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT l.relation, l.unit, l.variant, l.exposed_at, exposure_dates(l.exposed_at, starts, ends)
@@ -248,14 +248,14 @@ END
 $$;
 COMMENT ON FUNCTION exposure_crossover(text, text) IS 'raises the error of a crossover under the policy fail';
 
-CREATE TYPE unit_exposure AS (
+CREATE TYPE first_exposures_result AS (
 	unit text,
 	variant text,
 	exposed_at timestamptz,
 	exposures bigint,
 	crossover boolean
 );
-COMMENT ON TYPE unit_exposure IS 'a unit of an exposure log';
+COMMENT ON TYPE first_exposures_result IS 'a unit of an exposure log';
 
 CREATE FUNCTION first_exposures(
 	exposures regclass,
@@ -265,7 +265,7 @@ CREATE FUNCTION first_exposures(
 	crossovers text DEFAULT 'drop',
 	starts timestamptz DEFAULT NULL,
 	ends timestamptz DEFAULT NULL
-) RETURNS SETOF unit_exposure
+) RETURNS SETOF first_exposures_result
 LANGUAGE sql STABLE ROWS 100000
 BEGIN ATOMIC
 	SELECT r.*
@@ -284,13 +284,13 @@ END;
 COMMENT ON FUNCTION first_exposures(regclass, text, text, text, text, timestamptz, timestamptz) IS
 'first exposure of each unit of an exposure log; units in more than one variant are dropped, kept in their first, or an error';
 
-CREATE TYPE crossover_unit AS (
+CREATE TYPE exposure_crossovers_result AS (
 	unit text,
 	variants text[],
 	exposed_at timestamptz[],
 	exposures bigint[]
 );
-COMMENT ON TYPE crossover_unit IS
+COMMENT ON TYPE exposure_crossovers_result IS
 'a unit that was exposed to several variants: these in order, with the time of the first and the number of exposures to each';
 
 CREATE FUNCTION exposure_crossovers(
@@ -300,7 +300,7 @@ CREATE FUNCTION exposure_crossovers(
 	exposed_at text,
 	starts timestamptz DEFAULT NULL,
 	ends timestamptz DEFAULT NULL
-) RETURNS SETOF crossover_unit
+) RETURNS SETOF exposure_crossovers_result
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT r.*
@@ -318,13 +318,13 @@ END;
 COMMENT ON FUNCTION exposure_crossovers(regclass, text, text, text, timestamptz, timestamptz) IS
 'the units of an exposure log that were exposed to more than one variant';
 
-CREATE TYPE outside_exposure AS (
+CREATE TYPE exposures_outside_result AS (
 	unit text,
 	variant text,
 	exposed_at timestamptz,
 	side text
 );
-COMMENT ON TYPE outside_exposure IS 'an exposure before or after the dates of its experiment';
+COMMENT ON TYPE exposures_outside_result IS 'an exposure before or after the dates of its experiment';
 
 CREATE FUNCTION exposures_outside(
 	exposures regclass,
@@ -333,7 +333,7 @@ CREATE FUNCTION exposures_outside(
 	exposed_at text,
 	starts timestamptz DEFAULT NULL,
 	ends timestamptz DEFAULT NULL
-) RETURNS SETOF outside_exposure
+) RETURNS SETOF exposures_outside_result
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT r.*
@@ -365,14 +365,14 @@ END;
 COMMENT ON FUNCTION exposure_assignment(text, text[], float8[], float8, text) IS
 'the expression of the variant that a unit should have';
 
-CREATE TYPE assignment_mismatch AS (
+CREATE TYPE assignment_mismatches_result AS (
 	unit text,
 	variant text,
 	assigned text,
 	exposed_at timestamptz,
 	exposures bigint
 );
-COMMENT ON TYPE assignment_mismatch IS
+COMMENT ON TYPE assignment_mismatches_result IS
 'a unit whose logged variant is not the one that it is assigned; assigned is NULL outside the coverage';
 
 CREATE FUNCTION assignment_mismatches(
@@ -387,7 +387,7 @@ CREATE FUNCTION assignment_mismatches(
 	method text DEFAULT NULL,
 	starts timestamptz DEFAULT NULL,
 	ends timestamptz DEFAULT NULL
-) RETURNS SETOF assignment_mismatch
+) RETURNS SETOF assignment_mismatches_result
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT r.*
@@ -415,8 +415,8 @@ END;
 COMMENT ON FUNCTION exposure_key_cast(regclass, text, regclass, text) IS
 'the cast that makes two columns comparable';
 
-CREATE TYPE assigned_unit AS (unit text, variant text);
-COMMENT ON TYPE assigned_unit IS 'a unit and the variant it was assigned';
+CREATE TYPE assigned_not_exposed_result AS (unit text, variant text);
+COMMENT ON TYPE assigned_not_exposed_result IS 'a unit and the variant it was assigned';
 
 CREATE FUNCTION assigned_not_exposed(
 	assignments regclass,
@@ -424,7 +424,7 @@ CREATE FUNCTION assigned_not_exposed(
 	assigned_variant text,
 	exposures regclass,
 	unit text
-) RETURNS SETOF assigned_unit
+) RETURNS SETOF assigned_not_exposed_result
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT r.*
@@ -442,7 +442,7 @@ END;
 COMMENT ON FUNCTION assigned_not_exposed(regclass, text, text, regclass, text) IS
 'the assigned units that are not in the exposure log';
 
-CREATE TYPE person_exposure AS (
+CREATE TYPE person_exposures_result AS (
 	unit text,
 	variant text,
 	exposed_at timestamptz,
@@ -450,7 +450,7 @@ CREATE TYPE person_exposure AS (
 	ids bigint,
 	conflict boolean
 );
-COMMENT ON TYPE person_exposure IS
+COMMENT ON TYPE person_exposures_result IS
 'a person of an exposure log, under one id; variant is NULL where the ids were exposed to different variants';
 
 -- A row per id first, so that the log is read once; then a row per person.
@@ -465,7 +465,7 @@ CREATE FUNCTION person_exposures(
 	seen_at text,
 	starts timestamptz DEFAULT NULL,
 	ends timestamptz DEFAULT NULL
-) RETURNS SETOF person_exposure
+) RETURNS SETOF person_exposures_result
 LANGUAGE sql STABLE ROWS 100000
 BEGIN ATOMIC
 	SELECT r.*

@@ -1,6 +1,6 @@
 -- What is wrong with an exposure log: from one row per unit to a few cells that all checks are made of.
 
-CREATE TYPE exposure_cell AS (
+CREATE TYPE exposure_cells_result AS (
 	kind text,
 	segment text,
 	value text,
@@ -19,7 +19,7 @@ CREATE TYPE exposure_cell AS (
 	unassigned bigint,
 	reassigned bigint
 );
-COMMENT ON TYPE exposure_cell IS
+COMMENT ON TYPE exposure_cells_result IS
 'units of an exposure log, counted: kind is total, day or segment, class exposed, no_variant, not_counted, null_unit or not_exposed';
 
 -- The join of the units u with those that were assigned, which gives NULL if these are not known.
@@ -56,7 +56,7 @@ CREATE FUNCTION exposure_cells(
 	exposures regclass, unit text, variant text, exposed_at text,
 	starts timestamptz, ends timestamptz, segments text[],
 	assignment text DEFAULT NULL, assigned_join text DEFAULT exposure_assigned_join(NULL, NULL, NULL, NULL, NULL)
-) RETURNS SETOF exposure_cell
+) RETURNS SETOF exposure_cells_result
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT r.*
@@ -99,7 +99,7 @@ COMMENT ON FUNCTION exposure_cells(regclass, text, text, text, timestamptz, time
 
 -- Sample ratio mismatch by the cells: in all, by day, by segment.
 
-CREATE TYPE exposure_srm AS (
+CREATE TYPE exposure_srm_result AS (
 	kind text,
 	segment text,
 	value text,
@@ -111,7 +111,7 @@ CREATE TYPE exposure_srm AS (
 	p_adjusted float8,
 	p_value_rest float8
 );
-COMMENT ON TYPE exposure_srm IS 'sample ratio mismatch among the units of a cell, and among all others';
+COMMENT ON TYPE exposure_srm_result IS 'sample ratio mismatch among the units of a cell, and among all others';
 
 CREATE FUNCTION exposure_weights(variants text[], weights float8[]) RETURNS float8[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -123,8 +123,8 @@ COMMENT ON FUNCTION exposure_weights(text[], float8[]) IS 'the weights, equal by
 -- Where a variant is expected to have fewer than 20 units, chi-square is no test at the levels used
 -- here: a day or segment as thin as that has no p-value.
 CREATE FUNCTION exposure_srm(
-	cells exposure_cell[], variants text[], weights float8[], crossovers text
-) RETURNS SETOF exposure_srm
+	cells exposure_cells_result[], variants text[], weights float8[], crossovers text
+) RETURNS SETOF exposure_srm_result
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	WITH counts AS (
@@ -151,10 +151,10 @@ BEGIN ATOMIC
 		   p_adjust(t.p_value, 'holm') OVER (PARTITION BY t.kind), t.p_value_rest
 	FROM tests AS t;
 END;
-COMMENT ON FUNCTION exposure_srm(exposure_cell[], text[], float8[], text) IS
+COMMENT ON FUNCTION exposure_srm(exposure_cells_result[], text[], float8[], text) IS
 'sample ratio mismatch in all, by day and by segment, from the cells of an exposure log';
 
-CREATE TYPE srm_day AS (
+CREATE TYPE srm_by_day_result AS (
 	day date,
 	n bigint,
 	observed bigint[],
@@ -166,7 +166,7 @@ CREATE TYPE srm_day AS (
 	observed_so_far bigint[],
 	p_sequential float8
 );
-COMMENT ON TYPE srm_day IS 'sample ratio mismatch among the units first exposed on a day, and up to it';
+COMMENT ON TYPE srm_by_day_result IS 'sample ratio mismatch among the units first exposed on a day, and up to it';
 
 CREATE FUNCTION srm_by_day(
 	exposures regclass,
@@ -178,7 +178,7 @@ CREATE FUNCTION srm_by_day(
 	crossovers text DEFAULT 'drop',
 	starts timestamptz DEFAULT NULL,
 	ends timestamptz DEFAULT NULL
-) RETURNS SETOF srm_day
+) RETURNS SETOF srm_by_day_result
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT d.day, d.n, d.observed, d.expected, d.chi2, d.p_value, d.p_adjusted,
@@ -198,7 +198,7 @@ END;
 COMMENT ON FUNCTION srm_by_day(regclass, text, text, text, text[], float8[], text, timestamptz, timestamptz) IS
 'sample ratio mismatch by the day of first exposure, and sequentially up to each day';
 
-CREATE TYPE srm_segment AS (
+CREATE TYPE srm_by_segment_result AS (
 	segment text,
 	value text,
 	n bigint,
@@ -210,7 +210,7 @@ CREATE TYPE srm_segment AS (
 	p_value_rest float8,
 	driver boolean
 );
-COMMENT ON TYPE srm_segment IS
+COMMENT ON TYPE srm_by_segment_result IS
 'sample ratio mismatch among the units of a segment, and among all others; a driver is a mismatch confined to it';
 
 CREATE FUNCTION srm_by_segment(
@@ -225,7 +225,7 @@ CREATE FUNCTION srm_by_segment(
 	starts timestamptz DEFAULT NULL,
 	ends timestamptz DEFAULT NULL,
 	alpha float8 DEFAULT 0.001
-) RETURNS SETOF srm_segment
+) RETURNS SETOF srm_by_segment_result
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT s.segment, s.value, s.n, s.observed, s.expected, s.chi2, s.p_value, s.p_adjusted,
@@ -245,7 +245,7 @@ COMMENT ON FUNCTION srm_by_segment(regclass, text, text, text, text[], text[], f
 
 -- Exposures per unit by segment: a client that fires always shows as a segment with many more.
 
-CREATE TYPE exposure_rate AS (
+CREATE TYPE exposure_duplicates_result AS (
 	segment text,
 	value text,
 	units bigint,
@@ -255,10 +255,10 @@ CREATE TYPE exposure_rate AS (
 	ratio float8,
 	always_fire boolean
 );
-COMMENT ON TYPE exposure_rate IS
+COMMENT ON TYPE exposure_duplicates_result IS
 'exposures per unit of a segment, and of all other units; always_fire if it has 3 times as many, and that is no chance';
 
-CREATE FUNCTION exposure_rates(cells exposure_cell[]) RETURNS SETOF exposure_rate
+CREATE FUNCTION exposure_rates(cells exposure_cells_result[]) RETURNS SETOF exposure_duplicates_result
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	WITH inside AS (
@@ -282,7 +282,7 @@ BEGIN ATOMIC
 					AND least(m.n, m.rn) >= 20, false)
 	FROM means AS m;
 END;
-COMMENT ON FUNCTION exposure_rates(exposure_cell[]) IS
+COMMENT ON FUNCTION exposure_rates(exposure_cells_result[]) IS
 'exposures per unit by segment, from the cells of an exposure log';
 
 CREATE FUNCTION exposure_duplicates(
@@ -293,7 +293,7 @@ CREATE FUNCTION exposure_duplicates(
 	segments text[],
 	starts timestamptz DEFAULT NULL,
 	ends timestamptz DEFAULT NULL
-) RETURNS SETOF exposure_rate
+) RETURNS SETOF exposure_duplicates_result
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT r.*
@@ -307,16 +307,16 @@ COMMENT ON FUNCTION exposure_duplicates(regclass, text, text, text, text[], time
 
 -- The list of checks.
 
-CREATE TYPE exposure_check AS (
+CREATE TYPE exposure_health_result AS (
 	check_name text,
 	status text,
 	value float8,
 	threshold float8,
 	detail text
 );
-COMMENT ON TYPE exposure_check IS 'a check of an exposure log; its status is ok, warn or fail';
+COMMENT ON TYPE exposure_health_result IS 'a check of an exposure log; its status is ok, warn or fail';
 
-CREATE TYPE exposure_totals AS (
+CREATE TYPE exposure_totals_result AS (
 	logged bigint,
 	null_units bigint,
 	null_variants bigint,
@@ -334,9 +334,9 @@ CREATE TYPE exposure_totals AS (
 	unassigned bigint,
 	reassigned bigint
 );
-COMMENT ON TYPE exposure_totals IS 'rows and units of an exposure log, counted';
+COMMENT ON TYPE exposure_totals_result IS 'rows and units of an exposure log, counted';
 
-CREATE FUNCTION exposure_totals(cells exposure_cell[], variants text[]) RETURNS exposure_totals
+CREATE FUNCTION exposure_totals(cells exposure_cells_result[], variants text[]) RETURNS exposure_totals_result
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT coalesce(sum(c.logged), 0)::bigint,
@@ -358,12 +358,12 @@ BEGIN ATOMIC
 	FROM unnest(cells) AS c
 	WHERE c.kind = 'total';
 END;
-COMMENT ON FUNCTION exposure_totals(exposure_cell[], text[]) IS
+COMMENT ON FUNCTION exposure_totals(exposure_cells_result[], text[]) IS
 'rows and units of an exposure log, from its cells';
 
 -- A count as a share, with its words.
 CREATE FUNCTION exposure_share_check(name text, part bigint, whole bigint, words text, max_share float8)
-RETURNS exposure_check
+RETURNS exposure_health_result
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT name,
@@ -375,7 +375,7 @@ COMMENT ON FUNCTION exposure_share_check(text, bigint, bigint, text, float8) IS
 'a check of a share: ok if 0, fail above the threshold';
 
 CREATE FUNCTION exposure_p_check(name text, p_value float8, alpha float8, detail text)
-RETURNS exposure_check
+RETURNS exposure_health_result
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT name, CASE WHEN p_value < alpha THEN 'fail' ELSE 'ok' END, p_value, alpha,
@@ -395,8 +395,8 @@ END;
 COMMENT ON FUNCTION exposure_split_text(text[], bigint[], float8[]) IS 'a split in words';
 
 CREATE FUNCTION exposure_srm_checks(
-	cells exposure_cell[], variants text[], weights float8[], crossovers text, alpha float8
-) RETURNS SETOF exposure_check
+	cells exposure_cells_result[], variants text[], weights float8[], crossovers text, alpha float8
+) RETURNS SETOF exposure_health_result
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	WITH tests AS (
@@ -431,7 +431,7 @@ BEGIN ATOMIC
 	WHERE k.kind <> 'segment' OR EXISTS (SELECT FROM unnest(cells) AS u WHERE u.kind = 'segment')
 	ORDER BY k.i;
 END;
-COMMENT ON FUNCTION exposure_srm_checks(exposure_cell[], text[], float8[], text, float8) IS
+COMMENT ON FUNCTION exposure_srm_checks(exposure_cells_result[], text[], float8[], text, float8) IS
 'the checks of sample ratio mismatch';
 
 CREATE FUNCTION exposure_health(
@@ -453,7 +453,7 @@ CREATE FUNCTION exposure_health(
 	crossovers text DEFAULT 'drop',
 	alpha float8 DEFAULT 0.001,
 	max_share float8 DEFAULT 0.01
-) RETURNS SETOF exposure_check
+) RETURNS SETOF exposure_health_result
 LANGUAGE sql STABLE ROWS 20
 BEGIN ATOMIC
 	WITH arguments AS MATERIALIZED (

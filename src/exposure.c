@@ -15,7 +15,7 @@ PG_FUNCTION_INFO_V1(first_exposure_accum);
 PG_FUNCTION_INFO_V1(first_exposure_combine);
 
 /*
- * The state is a row of the type first_exposure, which is the result as well:
+ * The state is a row of the type first_exposure_result, which is the result, too:
  *
  *		exposures bigint, exposed_at timestamptz, crossover boolean,
  *		variant text, segments text[]
@@ -50,7 +50,7 @@ state_of(HeapTupleHeader row)
 		((row->t_infomask & HEAP_HASNULL) != 0 && (row->t_bits[0] & 0x0f) != 0x0f))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("only the segments of a first_exposure may be null")));
+				 errmsg("only the segments of a first_exposure_result may be null")));
 	return (State *) ((char *) row + row->t_hoff);
 }
 

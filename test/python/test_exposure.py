@@ -225,9 +225,9 @@ def test_first_exposure_as_a_window(db):
 def test_a_label_that_is_a_document(db):
     error = db.error("SELECT first_exposure(repeat('x', 300), now())")
     assert error.pgcode == "22001"
-    assert db.one("SELECT (first_exposure_accum(ROW(1, now(), false, 'a', NULL)::first_exposure, 'b', now())).exposures") == 2
-    assert db.error("SELECT first_exposure_accum(ROW(1, NULL, false, 'a', NULL)::first_exposure, 'b', now())").pgcode == "22004"
-    assert db.error("SELECT first_exposure_accum(ROW(1, now(), NULL, NULL, '{a}')::first_exposure, 'b', now())").pgcode == "22004"
+    assert db.one("SELECT (first_exposure_accum(ROW(1, now(), false, 'a', NULL)::first_exposure_result, 'b', now())).exposures") == 2
+    assert db.error("SELECT first_exposure_accum(ROW(1, NULL, false, 'a', NULL)::first_exposure_result, 'b', now())").pgcode == "22004"
+    assert db.error("SELECT first_exposure_accum(ROW(1, now(), NULL, NULL, '{a}')::first_exposure_result, 'b', now())").pgcode == "22004"
 
 
 # --- planted faults, and none ---------------------------------------------------------------------
@@ -512,3 +512,10 @@ def test_identities(db):
     assert {u: (r.variant, r.ids, r.exposures, r.conflict) for u, r in rows.items()} == {
         "ann": ("A", 2, 3, False), "bob": (None, 2, 2, True), "cid": ("B", 2, 2, False), "d6": ("A", 1, 1, False), "d7": (None, 1, 2, True)}
     assert rows["ann"].exposed_at.day == 1
+
+
+def test_tables_of_likely_names(db):
+    """A row type takes a name that a table could have: those that a user's tables are likely to have are left to them."""
+    names = ["exposures", "exposure", "exposure_log", "first_exposure", "first_exposures", "unit_exposure", "crossovers", "assignments", "assigned_unit"]
+    for name in names:
+        db.run("CREATE TABLE public.%s (id int); DROP TABLE public.%s" % (name, name))
