@@ -5,16 +5,16 @@ EXTVERSION = 0.1.0
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
 FORMULAS = stats linear hash bucket wilcoxon arms moments estimate compare covariates strata \
-	posterior goodness adjust orderstat trimmed
+	posterior goodness multinomial adjust orderstat trimmed
 SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows samples \
-	comparisons stratified bayes srm multiple ranks quantiles outliers assign expstat
+	comparisons stratified bayes srm multiple ranks quantiles outliers assign exposure expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm multiple ranks quantiles outliers assign plans
+REGRESS = install moments comparisons estimators srm srm_sequential multiple ranks quantiles outliers assign exposure plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
