@@ -5,19 +5,20 @@ EXTVERSION = 0.1.0
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
 FORMULAS = stats linear hash bucket wilcoxon propensity effects arms moments estimate compare \
-	covariates strata posterior goodness adjust orderstat trimmed oneway independence \
+	covariates strata posterior goodness multinomial adjust orderstat trimmed oneway independence \
 	doubly_robust
 SQL_FACING = arguments row moments_io moments_functions aggregates comparison_rows \
 	samples segments comparisons stratified bayes srm chi_square anova \
-	heterogeneity novelty aipw multiple ranks quantiles outliers assign expstat
+	heterogeneity novelty aipw multiple ranks quantiles outliers assign exposure \
+	expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm chi_square anova \
-	heterogeneity aipw multiple ranks quantiles outliers assign plans
+REGRESS = install moments comparisons estimators srm srm_sequential chi_square anova \
+	heterogeneity aipw multiple ranks quantiles outliers assign exposure plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
