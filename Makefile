@@ -4,17 +4,17 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash bucket arms moments estimate compare covariates strata \
-	posterior goodness adjust
-SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows \
-	comparisons stratified bayes srm multiple assign expstat
+FORMULAS = stats linear hash bucket poisson arms moments bootstrap_state estimate compare \
+	covariates strata posterior goodness adjust resampled
+SQL_FACING = arguments moments_io moments_functions aggregates bootstrap_io comparison_rows \
+	comparisons stratified bayes bootstrap srm multiple assign expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm multiple assign plans
+REGRESS = install moments comparisons estimators srm multiple assign bootstrap plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
@@ -36,6 +36,8 @@ $(OBJS): $(wildcard src/*.h)
 
 # The loop over co-moments, which runs for every row, is worth vectors.
 src/aggregates.o: CFLAGS += -O3
+# So are those over the replicates of a bootstrap.
+src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 
 C_FILES = $(wildcard src/*.c src/*.h)
 

@@ -11,14 +11,9 @@
 
 #define COMPARISON_COLUMNS 18
 
-static Datum
-label_datum(const char *label, int len)
-{
-	return PointerGetDatum(cstring_to_text_with_len(label, len));
-}
-
-static HeapTuple
-comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment,
+/* A row; a label that is not known is NULL. */
+HeapTuple
+comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 				 const text *control)
 {
 	const double numbers[] = {
@@ -29,9 +24,7 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	int	  column = 0;
 
 	nulls[column] = treatment == NULL;
-	if (treatment != NULL)
-		values[column] = label_datum(treatment->label, arm_label_length(treatment));
-	column++;
+	values[column++] = PointerGetDatum(treatment);
 	nulls[column] = control == NULL;
 	values[column++] = PointerGetDatum(control);
 	values[column++] = Int64GetDatum(c->n);
@@ -45,6 +38,12 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	Assert(column == COMPARISON_COLUMNS && column == descriptor->natts);
 
 	return heap_form_tuple(descriptor, values, nulls);
+}
+
+text *
+arm_label(const Arm *arm)
+{
+	return arm == NULL ? NULL : cstring_to_text_with_len(arm->label, arm_label_length(arm));
 }
 
 Control
@@ -82,22 +81,21 @@ next_treatment(const Moments *m, const Control *control, int *position)
 
 /* A one-step aggregate has one row to give; the hint says how to get more. */
 void
-check_two_variants(const Moments *m, const char *hint)
+check_two_variants(int variants, const char *hint)
 {
-	if (m->arms.count > 2)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("a one-step comparison takes two variants, but there are %d", m->arms.count),
-			 errhint("%s", hint)));
+	if (variants > 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a one-step comparison takes two variants, but there are %d", variants),
+				 errhint("%s", hint)));
 }
 
 Datum
 one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
 		const Control *control)
 {
-	PG_RETURN_DATUM(HeapTupleGetDatum(
-		comparison_tuple(row_descriptor(fcinfo), comparison, treatment, control->label)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(comparison_tuple(row_descriptor(fcinfo), comparison,
+													   arm_label(treatment), control->label)));
 }
 
 Datum
@@ -113,7 +111,7 @@ comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms c
 	const Arm *treatment = next_treatment(m, &control, &position);
 	Comparison comparison = compare(m, treatment, control.arm, &default_question, details);
 
-	check_two_variants(m,
+	check_two_variants(m->arms.count,
 					   psprintf("Use the two-step form, which gives a row per treatment: SELECT "
 								"c.* FROM (SELECT moments_agg(metric, variant) AS m FROM ...) "
 								"s, %s(s.m) c.",
@@ -150,7 +148,7 @@ finite_argument(FunctionCallInfo fcinfo, int number, const char *name)
 	return value;
 }
 
-static int
+int
 choice_argument(FunctionCallInfo fcinfo, int number, const char *name, const char *const *choices,
 				int count)
 {
@@ -166,21 +164,28 @@ metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Mom
 	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
 }
 
-static Question
-question_arguments(FunctionCallInfo fcinfo, int lift_method)
+/* (state, control, alpha, alternative, null_diff, ...) */
+Question
+question_arguments(FunctionCallInfo fcinfo)
 {
-	/* In the order of the enums Alternative and LiftMethod. */
+	/* In the order of the enum Alternative. */
 	static const char *const alternatives[] = {"two-sided", "greater", "less"};
-	static const char *const lift_methods[] = {"delta", "log", "fieller"};
-	Question				 question;
+	Question				 question = default_question;
 
 	question.alpha = alpha_argument(fcinfo, 2);
 	question.alternative =
 		choice_argument(fcinfo, 3, "alternative", alternatives, lengthof(alternatives));
 	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
-	question.lift_method =
-		choice_argument(fcinfo, lift_method, "lift_method", lift_methods, lengthof(lift_methods));
 	return question;
+}
+
+static LiftMethod
+lift_method_argument(FunctionCallInfo fcinfo, int number)
+{
+	/* In the order of the enum LiftMethod. */
+	static const char *const lift_methods[] = {"delta", "log", "fieller"};
+
+	return choice_argument(fcinfo, number, "lift_method", lift_methods, lengthof(lift_methods));
 }
 
 Control
@@ -200,8 +205,9 @@ put_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatm
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	tuplestore_puttuple(result->setResult,
-						comparison_tuple(result->setDesc, comparison, treatment, control->label));
+	tuplestore_puttuple(
+		result->setResult,
+		comparison_tuple(result->setDesc, comparison, arm_label(treatment), control->label));
 }
 
 const Moments *
@@ -216,10 +222,11 @@ comparison_per_treatment(FunctionCallInfo fcinfo, const Moments *m, int lift_met
 						 CompareArms compare, const void *details)
 {
 	Control	   control = control_argument(fcinfo, 1, m);
-	Question   question = question_arguments(fcinfo, lift_method);
+	Question   question = question_arguments(fcinfo);
 	int		   position = -1;
 	const Arm *treatment = next_treatment(m, &control, &position);
 
+	question.lift_method = lift_method_argument(fcinfo, lift_method);
 	do
 	{
 		Comparison comparison = compare(m, treatment, control.arm, &question, details);

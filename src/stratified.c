@@ -192,7 +192,7 @@ stratified_t_final(PG_FUNCTION_ARGS)
 	}
 
 	comparison = compare_strata(&strata);
-	check_two_variants(all,
+	check_two_variants(all->arms.count,
 					   "Give two variants to each call: stratified_t(moments_filter(m, "
 					   "'{control,treatment}')).");
 	return one_row(fcinfo, &comparison, treatment, &control);
