@@ -67,7 +67,7 @@ random_block(uint64_t key, uint32_t first, uint16_t *bits)
  *
  *		sum of P(W >= k) = 1,  2 * sum of (k - 1) P(W >= k) = E[W (W - 1)] = 1
  *
- * No probability is off by more than 1.7e-5, E[W (W - 1) (W - 2)] by 3e-5.
+ * No probability is off by more than 1.9e-5, E[W (W - 1) (W - 2)] by 3e-5.
  */
 #define WEIGHT(u)                                                                             \
 	(((u) < 41427) + ((u) < 17317) + ((u) < 5262) + ((u) < 1245) + ((u) < 240) + ((u) < 39) + \

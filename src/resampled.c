@@ -322,7 +322,7 @@ correction(const Distribution *d, BootstrapMethod method)
 	count_below(d, 0.0, &below, &equal);
 	c.z0 = -normal_isf((below + equal / 2.0) / d->count);
 
-	scale = standard_deviation(d->linear, d->count);
+	scale = sqrt(central_sum(d->linear, d->count, 2, 1.0) / d->count);
 	if (scale > 0.0)
 		c.acceleration = central_sum(d->linear, d->count, 3, scale) / d->count / 6.0;
 	return c;
