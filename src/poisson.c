@@ -63,15 +63,15 @@ random_block(uint64_t key, uint32_t first, uint16_t *bits)
 
 /*
  * 65536 P(W >= k) of the Poisson distribution with mean 1, k = 1 .. 8, rounded
- * so that (k = 4) mean and variance are exactly 1:
+ * so that mean and variance are exactly 1:
  *
  *		sum of P(W >= k) = 1,  2 * sum of (k - 1) P(W >= k) = E[W (W - 1)] = 1
  *
- * No probability is off by more than 1.9e-5, E[W (W - 1) (W - 2)] by 3e-5.
+ * No probability is off by more than 1.9e-5, E[W (W - 1) (W - 2)] by 3.1e-5.
  */
 #define WEIGHT(u)                                                                             \
 	(((u) < 41427) + ((u) < 17317) + ((u) < 5262) + ((u) < 1245) + ((u) < 240) + ((u) < 39) + \
-	 ((u) < 6) + ((u) < 1))
+	 ((u) < 5) + ((u) < 1))
 
 /*
  * Weights of up to POISSON_BATCH units in the replicates of a block.
