@@ -4,7 +4,7 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash bucket poisson arms moments bootstrap_state estimate compare \
+FORMULAS = stats linear hash bucket poisson arms moments value_table bootstrap_state estimate compare \
 	covariates strata posterior goodness adjust resampled
 SQL_FACING = arguments moments_io moments_functions aggregates bootstrap_io comparison_rows \
 	comparisons stratified bayes bootstrap srm multiple assign expstat

@@ -27,28 +27,44 @@ COMMENT ON TYPE bootstrap IS
 'Poisson bootstrap of one or two metrics: per variant and replicate the sums of weights and of weighted metrics';
 
 CREATE FUNCTION bootstrap_accum(bootstrap, text, float8, text) RETURNS bootstrap
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION bootstrap_accum(bootstrap, text, float8, text) IS 'aggregate transition function';
 
 CREATE FUNCTION bootstrap_accum(bootstrap, text, float8, text, text) RETURNS bootstrap
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_control';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'bootstrap_accum_control';
 COMMENT ON FUNCTION bootstrap_accum(bootstrap, text, float8, text, text) IS 'aggregate transition function';
 
 CREATE FUNCTION bootstrap_accum(bootstrap, text, float8, text, integer, bigint) RETURNS bootstrap
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_settings';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'bootstrap_accum_settings';
 COMMENT ON FUNCTION bootstrap_accum(bootstrap, text, float8, text, integer, bigint) IS 'aggregate transition function';
 
 CREATE FUNCTION bootstrap_accum(bootstrap, text, float8, float8, text) RETURNS bootstrap
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_pair';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'bootstrap_accum_pair';
 COMMENT ON FUNCTION bootstrap_accum(bootstrap, text, float8, float8, text) IS 'aggregate transition function';
 
 CREATE FUNCTION bootstrap_accum(bootstrap, text, float8, float8, text, text) RETURNS bootstrap
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_pair_control';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'bootstrap_accum_pair_control';
 COMMENT ON FUNCTION bootstrap_accum(bootstrap, text, float8, float8, text, text) IS 'aggregate transition function';
 
 CREATE FUNCTION bootstrap_accum(bootstrap, text, float8, float8, text, integer, bigint) RETURNS bootstrap
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_pair_settings';
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'bootstrap_accum_pair_settings';
 COMMENT ON FUNCTION bootstrap_accum(bootstrap, text, float8, float8, text, integer, bigint) IS 'aggregate transition function';
+
+CREATE FUNCTION bootstrap_accum(bootstrap, float8, text) RETURNS bootstrap
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_value';
+COMMENT ON FUNCTION bootstrap_accum(bootstrap, float8, text) IS 'aggregate transition function';
+
+CREATE FUNCTION bootstrap_accum(bootstrap, float8, text, integer, bigint) RETURNS bootstrap
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_value_settings';
+COMMENT ON FUNCTION bootstrap_accum(bootstrap, float8, text, integer, bigint) IS 'aggregate transition function';
+
+CREATE FUNCTION bootstrap_accum(bootstrap, float8, text, float8) RETURNS bootstrap
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_quantile';
+COMMENT ON FUNCTION bootstrap_accum(bootstrap, float8, text, float8) IS 'aggregate transition function';
+
+CREATE FUNCTION bootstrap_accum(bootstrap, float8, text, float8, text) RETURNS bootstrap
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'bootstrap_accum_quantile_control';
+COMMENT ON FUNCTION bootstrap_accum(bootstrap, float8, text, float8, text) IS 'aggregate transition function';
 
 CREATE FUNCTION bootstrap_combine(bootstrap, bootstrap) RETURNS bootstrap
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -65,6 +81,10 @@ COMMENT ON FUNCTION bootstrap_mean_final(bootstrap) IS 'aggregate final function
 CREATE FUNCTION bootstrap_ratio_final(bootstrap) RETURNS comparison
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION bootstrap_ratio_final(bootstrap) IS 'aggregate final function';
+
+CREATE FUNCTION bootstrap_quantile_final(bootstrap) RETURNS comparison
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION bootstrap_quantile_final(bootstrap) IS 'aggregate final function';
 
 CREATE AGGREGATE bootstrap_agg(unit text, y float8, variant text) (
 	SFUNC = bootstrap_accum, STYPE = bootstrap, SSPACE = 67584,
@@ -93,6 +113,20 @@ CREATE AGGREGATE bootstrap_agg(unit text, num float8, den float8, variant text, 
 );
 COMMENT ON AGGREGATE bootstrap_agg(text, float8, float8, text, integer, bigint) IS
 'Poisson bootstrap of two metrics by variant';
+
+CREATE AGGREGATE bootstrap_agg(y float8, variant text) (
+	SFUNC = bootstrap_accum, STYPE = bootstrap, SSPACE = 148480,
+	COMBINEFUNC = bootstrap_combine, FINALFUNC = bootstrap_final, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bootstrap_agg(float8, text) IS
+'values of a metric by variant, for the bootstrap of quantiles: 1000 replicates, seed 0';
+
+CREATE AGGREGATE bootstrap_agg(y float8, variant text, replicates integer, seed bigint) (
+	SFUNC = bootstrap_accum, STYPE = bootstrap, SSPACE = 148480,
+	COMBINEFUNC = bootstrap_combine, FINALFUNC = bootstrap_final, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bootstrap_agg(float8, text, integer, bigint) IS
+'values of a metric by variant, for the bootstrap of quantiles';
 
 CREATE AGGREGATE bootstrap_agg(b bootstrap) (
 	SFUNC = bootstrap_combine, STYPE = bootstrap, SSPACE = 67584,
@@ -129,6 +163,20 @@ CREATE AGGREGATE bootstrap_ratio(unit text, num float8, den float8, variant text
 COMMENT ON AGGREGATE bootstrap_ratio(text, float8, float8, text, text) IS
 'bootstrap of the difference of a ratio of sums between two variants, the control named';
 
+CREATE AGGREGATE bootstrap_quantile(metric float8, variant text, p float8) (
+	SFUNC = bootstrap_accum, STYPE = bootstrap, SSPACE = 148480,
+	COMBINEFUNC = bootstrap_combine, FINALFUNC = bootstrap_quantile_final, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bootstrap_quantile(float8, text, float8) IS
+'bootstrap of the difference of a metric''s quantile p between two variants';
+
+CREATE AGGREGATE bootstrap_quantile(metric float8, variant text, p float8, control text) (
+	SFUNC = bootstrap_accum, STYPE = bootstrap, SSPACE = 148480,
+	COMBINEFUNC = bootstrap_combine, FINALFUNC = bootstrap_quantile_final, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE bootstrap_quantile(float8, text, float8, text) IS
+'bootstrap of the difference of a metric''s quantile p between two variants, the control named';
+
 CREATE FUNCTION bootstrap_mean(
 	b bootstrap,
 	control text DEFAULT NULL,
@@ -155,3 +203,15 @@ CREATE FUNCTION bootstrap_ratio(
 LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 2 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION bootstrap_ratio(bootstrap, text, float8, text, float8, text, integer, integer) IS
 'bootstrap intervals of the difference and lift of a ratio of sums, each treatment against the control';
+
+CREATE FUNCTION bootstrap_quantile(
+	b bootstrap,
+	control text DEFAULT NULL,
+	alpha float8 DEFAULT 0.05,
+	alternative text DEFAULT 'two-sided',
+	null_diff float8 DEFAULT 0,
+	p float8 DEFAULT 0.5
+) RETURNS SETOF comparison
+LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 2 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION bootstrap_quantile(bootstrap, text, float8, text, float8, float8) IS
+'bootstrap intervals of the difference and lift of a metric''s quantile p, each treatment against the control';

@@ -18,12 +18,18 @@ PG_FUNCTION_INFO_V1(bootstrap_accum_settings);
 PG_FUNCTION_INFO_V1(bootstrap_accum_pair);
 PG_FUNCTION_INFO_V1(bootstrap_accum_pair_control);
 PG_FUNCTION_INFO_V1(bootstrap_accum_pair_settings);
+PG_FUNCTION_INFO_V1(bootstrap_accum_value);
+PG_FUNCTION_INFO_V1(bootstrap_accum_value_settings);
+PG_FUNCTION_INFO_V1(bootstrap_accum_quantile);
+PG_FUNCTION_INFO_V1(bootstrap_accum_quantile_control);
 PG_FUNCTION_INFO_V1(bootstrap_combine);
 PG_FUNCTION_INFO_V1(bootstrap_final);
 PG_FUNCTION_INFO_V1(bootstrap_mean_final);
 PG_FUNCTION_INFO_V1(bootstrap_ratio_final);
+PG_FUNCTION_INFO_V1(bootstrap_quantile_final);
 PG_FUNCTION_INFO_V1(bootstrap_mean);
 PG_FUNCTION_INFO_V1(bootstrap_ratio);
+PG_FUNCTION_INFO_V1(bootstrap_quantile);
 
 /* ---- transition ---- */
 
@@ -50,6 +56,7 @@ typedef struct Settings
 {
 	int			replicates;
 	int64		seed;
+	double		quantile; /* 0 for none */
 	const char *control;
 	int			controllen; /* -1 for none */
 } Settings;
@@ -80,7 +87,7 @@ replicates_argument(FunctionCallInfo fcinfo, int number)
 static Settings
 settings_arguments(FunctionCallInfo fcinfo, int number, MoreArguments more)
 {
-	Settings s = {BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED, NULL, -1};
+	Settings s = {BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED, 0.0, NULL, -1};
 
 	if (more == CONTROL && !PG_ARGISNULL(number))
 	{
@@ -107,10 +114,11 @@ check_settings(const Bootstrap *b, const Settings *s)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the replicates or seed argument changes from row to row"),
 				 errhint("They must be the same constants in every row of a group.")));
-	if (!bootstrap_has_control(b, s->control, s->controllen))
+	if (!bootstrap_has_control(b, s->control, s->controllen) || b->quantile != s->quantile)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the control argument changes from row to row"),
+				 errmsg("the %s argument changes from row to row",
+						b->quantile != s->quantile ? "p" : "control"),
 				 errhint("It must be the same constant in every row of a group.")));
 }
 
@@ -121,7 +129,8 @@ state_argument(FunctionCallInfo fcinfo, int metrics, const Settings *s)
 	Bootstrap *b;
 
 	if (PG_ARGISNULL(0))
-		return bootstrap_create(metrics, s->replicates, s->seed, s->control, s->controllen);
+		return bootstrap_create(metrics, s->replicates, s->seed, s->quantile, s->control,
+								s->controllen);
 	b = modifiable_state(fcinfo);
 	check_settings(b, s);
 	return b;
@@ -212,6 +221,73 @@ bootstrap_accum_pair_settings(PG_FUNCTION_ARGS)
 	return accumulate(fcinfo, ratio_names, 2, SETTINGS);
 }
 
+static double
+quantile_argument(FunctionCallInfo fcinfo, int number)
+{
+	double p;
+
+	require_argument(fcinfo, number, "p");
+	p = PG_GETARG_FLOAT8(number);
+	if (!(p > 0.0 && p < 1.0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("p must be between 0 and 1, not %g", p),
+				 errhint("0.5 is the median, 0.9 the value that 90 %% of the rows are below.")));
+	return p;
+}
+
+/*
+ * (state, metric, variant [, p] [, control | replicates, seed]).  A row with a
+ * NULL metric or variant is skipped.
+ */
+static Datum
+accumulate_value(FunctionCallInfo fcinfo, bool has_quantile, MoreArguments more)
+{
+	double	   value;
+	Settings   settings;
+	text	  *label;
+	Bootstrap *b;
+	Arm		  *arm;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return unchanged_state(fcinfo);
+	value = PG_GETARG_FLOAT8(1);
+	check_metric(value, "y", 0);
+	settings = settings_arguments(fcinfo, has_quantile ? 4 : 3, more);
+	if (has_quantile)
+		settings.quantile = quantile_argument(fcinfo, 3);
+	label = PG_GETARG_TEXT_PP(2);
+
+	b = state_argument(fcinfo, 0, &settings);
+	b = bootstrap_find_arm(b, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label), &arm);
+	bootstrap_add_value(b, arm, value);
+	PG_RETURN_POINTER(b);
+}
+
+Datum
+bootstrap_accum_value(PG_FUNCTION_ARGS)
+{
+	return accumulate_value(fcinfo, false, NO_MORE);
+}
+
+Datum
+bootstrap_accum_value_settings(PG_FUNCTION_ARGS)
+{
+	return accumulate_value(fcinfo, false, SETTINGS);
+}
+
+Datum
+bootstrap_accum_quantile(PG_FUNCTION_ARGS)
+{
+	return accumulate_value(fcinfo, true, NO_MORE);
+}
+
+Datum
+bootstrap_accum_quantile_control(PG_FUNCTION_ARGS)
+{
+	return accumulate_value(fcinfo, true, CONTROL);
+}
+
 /*
  * (state, state): the combine function of all aggregates, and the transition
  * function of bootstrap_agg(bootstrap).
@@ -238,30 +314,40 @@ bootstrap_final(PG_FUNCTION_ARGS)
 
 /* ---- questions ---- */
 
-/* Which estimate of an arm; either metric is a 0-based position. */
+/* Which estimate of an arm; metrics by their 0-based positions. */
 typedef struct Statistic
 {
-	Resampled (*resample)(const Bootstrap *b, const Arm *arm, const int *metrics);
+	Resampled (*resample)(const Bootstrap *b, const Arm *arm, const struct Statistic *statistic);
 	int			metrics[2];
+	double		quantile;
 	const char *names[2]; /* by BootstrapMethod */
 } Statistic;
 
 static Resampled
-mean_of_arm(const Bootstrap *b, const Arm *arm, const int *metrics)
+mean_of_arm(const Bootstrap *b, const Arm *arm, const Statistic *statistic)
 {
-	return resample_mean(b, arm, metrics[0]);
+	return resample_mean(b, arm, statistic->metrics[0]);
 }
 
 static Resampled
-ratio_of_arm(const Bootstrap *b, const Arm *arm, const int *metrics)
+ratio_of_arm(const Bootstrap *b, const Arm *arm, const Statistic *statistic)
 {
-	return resample_ratio(b, arm, metrics[0], metrics[1]);
+	return resample_ratio(b, arm, statistic->metrics[0], statistic->metrics[1]);
+}
+
+static Resampled
+quantile_of_arm(const Bootstrap *b, const Arm *arm, const Statistic *statistic)
+{
+	return resample_quantile(b, arm, statistic->quantile);
 }
 
 static const Statistic mean_statistic = {
-	mean_of_arm, {0, 0}, {"bootstrap_mean, percentile", "bootstrap_mean, bca"}};
+	mean_of_arm, {0, 0}, 0.0, {"bootstrap_mean, percentile", "bootstrap_mean, bca"}};
 static const Statistic ratio_statistic = {
-	ratio_of_arm, {0, 1}, {"bootstrap_ratio, percentile", "bootstrap_ratio, bca"}};
+	ratio_of_arm, {0, 1}, 0.0, {"bootstrap_ratio, percentile", "bootstrap_ratio, bca"}};
+
+static const Statistic quantile_statistic = {
+	quantile_of_arm, {0, 0}, 0.5, {"bootstrap_quantile, percentile", NULL}};
 
 /* The control of a state, its estimate, and its label, if known. */
 typedef struct ControlArm
@@ -281,7 +367,7 @@ find_control_arm(const Bootstrap *b, const char *label, int len, const Statistic
 		control.label = arm_label(arm);
 	else if (label != NULL)
 		control.label = cstring_to_text_with_len(label, len);
-	control.resampled = statistic->resample(b, arm, statistic->metrics);
+	control.resampled = statistic->resample(b, arm, statistic);
 	return control;
 }
 
@@ -289,7 +375,7 @@ static HeapTuple
 compared(TupleDesc descriptor, const Bootstrap *b, const Arm *treatment, const ControlArm *control,
 		 const Statistic *statistic, const Question *question, BootstrapMethod method)
 {
-	Resampled  resampled = statistic->resample(b, treatment, statistic->metrics);
+	Resampled  resampled = statistic->resample(b, treatment, statistic);
 	Comparison comparison = compare_resampled(&resampled, &control->resampled, b->replicates,
 											  question, method, statistic->names[method]);
 
@@ -309,7 +395,7 @@ bootstrap_one_step(FunctionCallInfo fcinfo, const Statistic *statistic, int metr
 				   const char *hint)
 {
 	const Bootstrap *state = PG_ARGISNULL(0)
-		? bootstrap_create(metrics, BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED, NULL, -1)
+		? bootstrap_create(metrics, BOOTSTRAP_REPLICATES, BOOTSTRAP_SEED, 0.0, NULL, -1)
 		: PG_GETARG_BOOTSTRAP(0);
 	const Bootstrap *b = bootstrap_finish(state);
 	ControlArm		 control;
@@ -341,20 +427,40 @@ bootstrap_ratio_final(PG_FUNCTION_ARGS)
 		"bootstrap_agg(unit, num, den, variant) AS b FROM ...) s, bootstrap_ratio(s.b) c.");
 }
 
-/* (b, control, alpha, alternative, null_diff, method, ...): one row per treatment */
-static Datum
-bootstrap_per_treatment(FunctionCallInfo fcinfo, const Bootstrap *b, const Statistic *statistic)
+Datum
+bootstrap_quantile_final(PG_FUNCTION_ARGS)
+{
+	Statistic statistic = quantile_statistic;
+
+	if (!PG_ARGISNULL(0))
+		statistic.quantile = PG_GETARG_BOOTSTRAP(0)->quantile;
+	return bootstrap_one_step(
+		fcinfo, &statistic, 0,
+		"Use the two-step form, which gives a row per treatment: SELECT c.* FROM (SELECT "
+		"bootstrap_agg(metric, variant) AS b FROM ...) s, bootstrap_quantile(s.b, p => 0.5) c.");
+}
+
+static BootstrapMethod
+method_argument(FunctionCallInfo fcinfo, int number)
 {
 	/* In the order of the enum BootstrapMethod. */
 	static const char *const methods[] = {"percentile", "bca"};
-	ReturnSetInfo			*result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Question				 question = question_arguments(fcinfo);
-	BootstrapMethod method = choice_argument(fcinfo, 5, "method", methods, lengthof(methods));
-	text		   *label = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
-	ControlArm		control = find_control_arm(b, label == NULL ? NULL : VARDATA_ANY(label),
-										   label == NULL ? 0 : VARSIZE_ANY_EXHDR(label), statistic);
-	int				position = 0;
-	const Arm	   *treatment = next_arm(b, &control, &position);
+
+	return choice_argument(fcinfo, number, "method", methods, lengthof(methods));
+}
+
+/* (b, control, alpha, alternative, null_diff, ...): one row per treatment */
+static Datum
+bootstrap_per_treatment(FunctionCallInfo fcinfo, const Bootstrap *b, const Statistic *statistic,
+						BootstrapMethod method)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Question	   question = question_arguments(fcinfo);
+	text		  *label = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
+	ControlArm	   control = find_control_arm(b, label == NULL ? NULL : VARDATA_ANY(label),
+										  label == NULL ? 0 : VARSIZE_ANY_EXHDR(label), statistic);
+	int			   position = 0;
+	const Arm	  *treatment = next_arm(b, &control, &position);
 
 	/* A thin segment still gets a row, which says how many rows the control has. */
 	do
@@ -372,6 +478,12 @@ static int
 bootstrap_metric(FunctionCallInfo fcinfo, int number, const char *name, const Bootstrap *b)
 {
 	require_argument(fcinfo, number, name);
+	if (b->metrics == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("this bootstrap is one of quantiles, it has no sums"),
+				 errhint("For means and ratios it must know the units: bootstrap_agg(unit, "
+						 "metric, variant).")));
 	return metric_position(PG_GETARG_INT32(number), b->metrics, name);
 }
 
@@ -387,7 +499,7 @@ bootstrap_mean(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	b = PG_GETARG_BOOTSTRAP(0);
 	statistic.metrics[0] = bootstrap_metric(fcinfo, 6, "metric", b);
-	return bootstrap_per_treatment(fcinfo, b, &statistic);
+	return bootstrap_per_treatment(fcinfo, b, &statistic, method_argument(fcinfo, 5));
 }
 
 /* (b, control, alpha, alternative, null_diff, method, num, den) */
@@ -403,5 +515,26 @@ bootstrap_ratio(PG_FUNCTION_ARGS)
 	b = PG_GETARG_BOOTSTRAP(0);
 	statistic.metrics[0] = bootstrap_metric(fcinfo, 6, "num", b);
 	statistic.metrics[1] = bootstrap_metric(fcinfo, 7, "den", b);
-	return bootstrap_per_treatment(fcinfo, b, &statistic);
+	return bootstrap_per_treatment(fcinfo, b, &statistic, method_argument(fcinfo, 5));
+}
+
+/* (b, control, alpha, alternative, null_diff, p) */
+Datum
+bootstrap_quantile(PG_FUNCTION_ARGS)
+{
+	Statistic		 statistic = quantile_statistic;
+	const Bootstrap *b;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	b = PG_GETARG_BOOTSTRAP(0);
+	if (b->metrics > 0)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("this bootstrap is one of sums, it has no quantiles"),
+			 errhint("For quantiles aggregate without units: bootstrap_agg(metric, variant).")));
+	statistic.quantile = quantile_argument(fcinfo, 5);
+	return bootstrap_per_treatment(fcinfo, b, &statistic, BOOTSTRAP_PERCENTILE);
 }

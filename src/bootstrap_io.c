@@ -10,9 +10,13 @@
  * All integers in network order, texts as a length and bytes:
  *
  *		int8 version, int8 metrics, int16 replicates, int64 seed,
- *		int8 control given?, text control ("" if not), int32 arms, then per arm
- *		text label, int64 rows, int64 weights[replicates], then per metric
- *		int32 top, int64 sample[3], int64 digits[3][replicates]
+ *		float8 quantile, int8 control given?, text control ("" if not),
+ *		int32 arms, then per arm text label, int64 rows, and of sums
+ *			int64 weights[replicates], then per metric
+ *			int32 top, int64 sample[3], int64 digits[3][replicates]
+ *		of values
+ *			int32 bits dropped, int32 values, then per value
+ *			int64 key, int64 count
  */
 #include "bootstrap_fmgr.h"
 
@@ -35,12 +39,29 @@ send_sums(StringInfo buffer, const int64 *sums, int count)
 }
 
 static void
+send_values(StringInfo buffer, const ValueTable *table)
+{
+	pq_sendint32(buffer, table->dropped);
+	pq_sendint32(buffer, table->distinct);
+	for (int i = 0; i < table->distinct; i++)
+	{
+		pq_sendint64(buffer, table->keys[i]);
+		pq_sendint64(buffer, table->counts[i]);
+	}
+}
+
+static void
 send_arm(StringInfo buffer, const Bootstrap *b, const Arm *arm)
 {
 	BootstrapSums *sums = bootstrap_sums(b, arm);
 
 	pq_sendcountedtext(buffer, arm->label, arm_label_length(arm), false);
 	pq_sendint64(buffer, arm->n);
+	if (b->metrics == 0)
+	{
+		send_values(buffer, bootstrap_values(b, arm));
+		return;
+	}
 	send_sums(buffer, bootstrap_weights(sums), b->replicates);
 	for (int metric = 0; metric < b->metrics; metric++)
 	{
@@ -62,6 +83,7 @@ bootstrap_to_bytes(const Bootstrap *b)
 	pq_sendint8(&buffer, b->metrics);
 	pq_sendint16(&buffer, b->replicates);
 	pq_sendint64(&buffer, b->seed);
+	pq_sendfloat8(&buffer, b->quantile);
 	pq_sendint8(&buffer, b->controllen >= 0);
 	pq_sendcountedtext(&buffer, b->data, Max(b->controllen, 0), false);
 	pq_sendint32(&buffer, b->arms.count);
@@ -148,47 +170,86 @@ receive_metric(StringInfo buffer, const Bootstrap *b, const Arm *arm, int metric
 				receive_digits(buffer, bootstrap_weights(sums)[i]);
 }
 
+static void
+receive_values(StringInfo buffer, const Arm *arm, ValueTable *table)
+{
+	int64 rows = 0;
+
+	table->dropped = (int32) in_range((int32) pq_getmsgint(buffer, 4), 0, VALUE_BITS_MAX,
+									  "the number of dropped bits");
+	table->distinct =
+		(int32) in_range((int32) pq_getmsgint(buffer, 4), 1, VALUES_MAX, "the number of values");
+	for (int i = 0; i < table->distinct; i++)
+	{
+		uint64 key = pq_getmsgint64(buffer);
+
+		if (!is_value_key(key, table->dropped))
+			invalid("a value is not finite, or has bits that are dropped");
+		if (i > 0 && key <= table->keys[i - 1])
+			invalid("values are not in ascending order");
+		table->keys[i] = key;
+		table->counts[i] = in_range(pq_getmsgint64(buffer), 1, arm->n, "a count");
+		rows += table->counts[i];
+	}
+	if (rows != arm->n)
+		invalid("its counts are not those of its rows");
+}
+
+static void
+receive_sums(StringInfo buffer, const Bootstrap *b, const Arm *arm)
+{
+	int64 *weights = bootstrap_weights(bootstrap_sums(b, arm));
+
+	for (int i = 0; i < b->replicates; i++)
+		weights[i] = in_range(pq_getmsgint64(buffer), 0, arm->n * POISSON_MAX, "a sum of weights");
+	for (int metric = 0; metric < b->metrics; metric++)
+		receive_metric(buffer, b, arm, metric);
+}
+
 static Bootstrap *
 receive_arm(StringInfo buffer, Bootstrap *b)
 {
-	int	   len;
-	char  *label = receive_label(buffer, &len);
-	Arm	  *arm;
-	int64 *weights;
+	int	  len;
+	char *label = receive_label(buffer, &len);
+	Arm	 *arm;
 
 	if (arms_search(&b->arms, bootstrap_records(b), label, len) >= 0)
 		invalid(psprintf("variant \"%.*s\" occurs twice", len, label));
 	b = bootstrap_add_arm(b, label, len, &arm);
 	arm->n = in_range(pq_getmsgint64(buffer), 1, BOOTSTRAP_ROWS_MAX, "a number of rows");
-	weights = bootstrap_weights(bootstrap_sums(b, arm));
-	for (int i = 0; i < b->replicates; i++)
-		weights[i] = in_range(pq_getmsgint64(buffer), 0, arm->n * POISSON_MAX, "a sum of weights");
-	for (int metric = 0; metric < b->metrics; metric++)
-		receive_metric(buffer, b, arm, metric);
+	if (b->metrics == 0)
+		receive_values(buffer, arm, bootstrap_values(b, arm));
+	else
+		receive_sums(buffer, b, arm);
 	return b;
 }
 
 static Bootstrap *
 receive_header(StringInfo buffer)
 {
-	int	  metrics;
-	int	  replicates;
-	int64 seed;
-	bool  has_control;
-	char *control;
-	int	  controllen;
+	int	   metrics;
+	int	   replicates;
+	int64  seed;
+	double quantile;
+	bool   has_control;
+	char  *control;
+	int	   controllen;
 
 	in_range(pq_getmsgbyte(buffer), BOOTSTRAP_VERSION, BOOTSTRAP_VERSION, "the format version");
 	metrics =
-		(int) in_range(pq_getmsgbyte(buffer), 1, BOOTSTRAP_METRICS_MAX, "the number of metrics");
+		(int) in_range(pq_getmsgbyte(buffer), 0, BOOTSTRAP_METRICS_MAX, "the number of metrics");
 	replicates = (int) in_range(pq_getmsgint(buffer, 2), BOOTSTRAP_REPLICATES_MIN,
 								BOOTSTRAP_REPLICATES_MAX, "the number of replicates");
 	seed = pq_getmsgint64(buffer);
+	quantile = pq_getmsgfloat8(buffer);
+	if (!(quantile >= 0.0 && quantile < 1.0) || (quantile > 0.0 && metrics > 0))
+		invalid(psprintf("the quantile is %g", quantile));
 	has_control = in_range(pq_getmsgbyte(buffer), 0, 1, "whether there is a control");
 	control = receive_label(buffer, &controllen);
 	if (!has_control && controllen > 0)
 		invalid("it has a control label and says that it has none");
-	return bootstrap_create(metrics, replicates, seed, control, has_control ? controllen : -1);
+	return bootstrap_create(metrics, replicates, seed, quantile, control,
+							has_control ? controllen : -1);
 }
 
 static Bootstrap *

@@ -13,6 +13,16 @@
 #error "expstat needs a compiler with 128-bit integers"
 #endif
 
+/* Bytes per arm behind its label. */
+static Size
+body_size(const Bootstrap *b)
+{
+	if (b->metrics == 0)
+		return sizeof(ValueTable);
+	return offsetof(BootstrapSums, replicates) +
+		(Size) (1 + b->metrics * BOOTSTRAP_DIGITS) * bootstrap_stride(b) * sizeof(int64);
+}
+
 static Bootstrap *
 bootstrap_allocate(const Bootstrap *like, const char *control, int capacity, int labelroom)
 {
@@ -22,8 +32,7 @@ bootstrap_allocate(const Bootstrap *like, const char *control, int capacity, int
 
 	arms.capacity = capacity;
 	arms.labelroom = labelroom;
-	arms.size = ARM_HEADER_SIZE + labelroom + offsetof(BootstrapSums, replicates) +
-		(Size) (1 + like->metrics * BOOTSTRAP_DIGITS) * bootstrap_stride(like) * sizeof(int64);
+	arms.size = ARM_HEADER_SIZE + labelroom + body_size(like);
 
 	size = offsetof(Bootstrap, data) + TYPEALIGN(8, Max(like->controllen, 0)) +
 		(Size) capacity * arms.size;
@@ -46,11 +55,12 @@ bootstrap_allocate(const Bootstrap *like, const char *control, int capacity, int
 
 /*
  * A state without arms, with room for the two that most experiments have.  The
- * constant arguments travel in it: replicates, seed and the control's label,
- * if given (a length of -1: not).
+ * constant arguments travel in it: replicates, seed, the quantile (0: none) and the
+ * control's label (a length of -1: none).
  */
 Bootstrap *
-bootstrap_create(int metrics, int replicates, int64 seed, const char *control, int controllen)
+bootstrap_create(int metrics, int replicates, int64 seed, double quantile, const char *control,
+				 int controllen)
 {
 	Bootstrap like = {0};
 
@@ -59,6 +69,7 @@ bootstrap_create(int metrics, int replicates, int64 seed, const char *control, i
 	like.replicates = replicates;
 	like.seed = seed;
 	like.controllen = controllen;
+	like.quantile = quantile;
 	return bootstrap_allocate(&like, control, 2, ARM_LABEL_ROOM_MIN);
 }
 
@@ -72,15 +83,13 @@ bootstrap_has_control(const Bootstrap *b, const char *control, int len)
 static void
 bootstrap_copy_arms(Bootstrap *to, const Bootstrap *from)
 {
-	Size numbers = from->arms.size - ARM_HEADER_SIZE - from->arms.labelroom;
-
 	for (int i = 0; i < from->arms.count; i++)
 	{
 		const Arm *arm = bootstrap_arm(from, i);
 		Arm		  *copy = bootstrap_arm(to, to->arms.count++);
 
 		memcpy(copy, arm, ARM_HEADER_SIZE + arm_label_length(arm));
-		memcpy(bootstrap_sums(to, copy), bootstrap_sums(from, arm), numbers);
+		memcpy(arm_numbers(&to->arms, copy), arm_numbers(&from->arms, arm), body_size(from));
 	}
 }
 
@@ -113,7 +122,7 @@ bootstrap_add_arm(Bootstrap *b, const char *label, int len, Arm **arm)
 		b = grown;
 	}
 	*arm = arms_insert(&b->arms, bootstrap_records(b), label, len);
-	for (int i = 0; i < BOOTSTRAP_METRICS_MAX; i++)
+	for (int i = 0; i < BOOTSTRAP_METRICS_MAX && b->metrics > 0; i++)
 		bootstrap_sums(b, *arm)->metrics[i].top = BOOTSTRAP_TOP_MIN;
 	return b;
 }
@@ -342,6 +351,13 @@ bootstrap_add_row(const Bootstrap *b, Arm *arm, uint64 key, const double *values
 		add_pending(b, sums);
 }
 
+void
+bootstrap_add_value(const Bootstrap *b, Arm *arm, double value)
+{
+	arm->n = check_rows(arm, arm->n + 1);
+	value_table_add(bootstrap_values(b, arm), value);
+}
+
 /* ---- merging ---- */
 
 static void
@@ -374,10 +390,11 @@ static void
 check_can_merge(const Bootstrap *a, const Bootstrap *b)
 {
 	if (a->metrics != b->metrics)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("bootstraps of %d and of %d metrics cannot be merged", a->metrics,
-						b->metrics)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("bootstraps of %d and of %d metrics cannot be merged", a->metrics, b->metrics),
+			 errhint("bootstrap_agg without a unit, for quantiles, counts as none.")));
 	if (a->replicates != b->replicates || a->seed != b->seed)
 		ereport(
 			ERROR,
@@ -386,11 +403,24 @@ check_can_merge(const Bootstrap *a, const Bootstrap *b)
 					"seed " INT64_FORMAT " cannot be merged",
 					a->replicates, a->seed, b->replicates, b->seed),
 			 errhint("Replicates and seed must be the same constants in every row and state.")));
-	if (!bootstrap_has_control(a, b->data, b->controllen))
+	if (!bootstrap_has_control(a, b->data, b->controllen) || a->quantile != b->quantile)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("states with different control arguments cannot be merged"),
+				 errmsg("states with different %s arguments cannot be merged",
+						a->quantile != b->quantile ? "p" : "control"),
 				 errhint("The argument must be the same constant in every row of a group.")));
+}
+
+/* Merge an arm of sums; rows that wait are added one by one. */
+static void
+merge_sums(const Bootstrap *into, Arm *own, const Bootstrap *from, const Arm *arm)
+{
+	BootstrapSums *sums = bootstrap_sums(from, arm);
+
+	own->n = check_rows(own, own->n + arm->n - sums->pending);
+	add_sums(into, bootstrap_sums(into, own), sums);
+	for (int row = 0; row < sums->pending; row++)
+		bootstrap_add_row(into, own, sums->rows[row].key, sums->rows[row].values);
 }
 
 /* Merge `from` into `into`, in place where there is room, and return the state. */
@@ -400,15 +430,17 @@ bootstrap_merge(Bootstrap *into, const Bootstrap *from)
 	check_can_merge(into, from);
 	for (int i = 0; i < from->arms.count; i++)
 	{
-		const Arm	  *arm = bootstrap_arm(from, i);
-		BootstrapSums *sums = bootstrap_sums(from, arm);
-		Arm			  *own;
+		const Arm *arm = bootstrap_arm(from, i);
+		Arm		  *own;
 
 		into = bootstrap_find_arm(into, arm->label, arm_label_length(arm), &own);
-		own->n = check_rows(own, own->n + arm->n - sums->pending);
-		add_sums(into, bootstrap_sums(into, own), sums);
-		for (int row = 0; row < sums->pending; row++)
-			bootstrap_add_row(into, own, sums->rows[row].key, sums->rows[row].values);
+		if (into->metrics > 0)
+			merge_sums(into, own, from, arm);
+		else
+		{
+			own->n = check_rows(own, own->n + arm->n);
+			value_table_merge(bootstrap_values(into, own), bootstrap_values(from, arm));
+		}
 	}
 	return into;
 }
@@ -439,14 +471,20 @@ bootstrap_finish(const Bootstrap *b)
 		labelroom = Max(labelroom, arm_label_room(arm_label_length(bootstrap_arm(b, i))));
 
 	like.controllen = -1;
+	like.quantile = 0.0;
 	copy = bootstrap_allocate(&like, NULL, b->arms.count, labelroom);
 	bootstrap_copy_arms(copy, b);
 	for (int i = 0; i < copy->arms.count; i++)
 	{
-		BootstrapSums *sums = bootstrap_sums(copy, bootstrap_arm(copy, i));
+		const Arm *arm = bootstrap_arm(copy, i);
 
-		add_pending(copy, sums);
-		clear_padding(copy, sums);
+		if (copy->metrics == 0)
+		{
+			value_table_settle(bootstrap_values(copy, arm));
+			continue;
+		}
+		add_pending(copy, bootstrap_sums(copy, arm));
+		clear_padding(copy, bootstrap_sums(copy, arm));
 	}
 	return copy;
 }

@@ -9,13 +9,15 @@
  *		Bootstrap header | control label, if given | arm | arm | ...
  *
  * where the numbers of an arm are a BootstrapSums.  All sums are integers, so
- * that they come out the same, to the last bit, in any order of the rows.
+ * that they come out the same, to the last bit, in any order of the rows.  For
+ * quantiles a state has no metrics, but per arm a ValueTable.
  */
 #ifndef EXPSTAT_BOOTSTRAP_STATE_H
 #define EXPSTAT_BOOTSTRAP_STATE_H
 
 #include "arms.h"
 #include "poisson.h"
+#include "value_table.h"
 
 #define BOOTSTRAP_VERSION		 1
 #define BOOTSTRAP_METRICS_MAX	 2
@@ -47,9 +49,10 @@ typedef struct Bootstrap
 {
 	int32	 vl_len_; /* varlena header (do not touch directly!) */
 	uint8	 version;
-	uint8	 metrics;
+	uint8	 metrics; /* 0: a table of values in place of sums */
 	uint16	 replicates;
 	int64	 seed;
+	double	 quantile;	 /* argument of the one-step aggregate, 0 if none */
 	int32	 controllen; /* bytes, -1 if no control was given */
 	ArmTable arms;
 	char	 data[FLEXIBLE_ARRAY_MEMBER];
@@ -108,6 +111,12 @@ bootstrap_sums(const Bootstrap *b, const Arm *arm)
 	return (BootstrapSums *) arm_numbers(&b->arms, arm);
 }
 
+static inline ValueTable *
+bootstrap_values(const Bootstrap *b, const Arm *arm)
+{
+	return (ValueTable *) arm_numbers(&b->arms, arm);
+}
+
 /* Per replicate the sum of the weights. */
 static inline int64 *
 bootstrap_weights(BootstrapSums *sums)
@@ -122,11 +131,12 @@ bootstrap_digits(const Bootstrap *b, BootstrapSums *sums, int metric, int digit)
 	return sums->replicates + (Size) (1 + metric * BOOTSTRAP_DIGITS + digit) * bootstrap_stride(b);
 }
 
-extern Bootstrap *
-bootstrap_create(int metrics, int replicates, int64 seed, const char *control, int controllen);
+extern Bootstrap *bootstrap_create(int metrics, int replicates, int64 seed, double quantile,
+								   const char *control, int controllen);
 extern bool		  bootstrap_has_control(const Bootstrap *b, const char *control, int len);
 extern Bootstrap *bootstrap_add_arm(Bootstrap *b, const char *label, int len, Arm **arm);
 extern Bootstrap *bootstrap_find_arm(Bootstrap *b, const char *label, int len, Arm **arm);
+extern void		  bootstrap_add_value(const Bootstrap *b, Arm *arm, double value);
 extern void		  bootstrap_add_row(const Bootstrap *b, Arm *arm, uint64 key, const double *values);
 extern Bootstrap *bootstrap_merge(Bootstrap *into, const Bootstrap *from);
 extern Bootstrap *bootstrap_finish(const Bootstrap *b);

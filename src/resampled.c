@@ -13,6 +13,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "hash.h"
 #include "stats.h"
 
 /* ---- estimates ---- */
@@ -173,6 +174,120 @@ resample_ratio(const Bootstrap *b, const Arm *arm, int num, int den)
 		r.deviation[i] = ldexp(numerator / denominator, exponent) - r.value;
 		r.linear[i] = denominator / (double) d.units * r.deviation[i];
 	}
+	return r;
+}
+
+/* ---- quantiles ---- */
+
+/* Probabilities of successive ranks, cumulated. */
+typedef struct RankDistribution
+{
+	int64	first;
+	int		count;
+	double *cumulated;
+} RankDistribution;
+
+/*
+ * Which order statistic the quantile p of a Poisson-bootstrapped sample of n is:
+ * its rank is binomial with n + 1 trials of probability p (Schultzberg and
+ * Ankargren 2022), here kept within 1 .. n.  The probabilities come from their
+ * ratios, outwards from the mode, as far as 12 standard deviations.
+ */
+static RankDistribution
+rank_distribution(int64 n, double p)
+{
+	double			 trials = (double) n + 1.0;
+	double			 spread = 12.0 * sqrt(trials * p * (1.0 - p)) + 40.0;
+	int64			 mode = Min(n + 1, (int64) ((trials + 1.0) * p));
+	int64			 last = (int64) fmin(trials, (double) mode + spread);
+	RankDistribution d;
+	double			 sum = 0.0;
+
+	d.first = (int64) fmax(0.0, (double) mode - spread);
+	d.count = (int) (last - d.first + 1);
+	d.cumulated = palloc(d.count * sizeof(double));
+	d.cumulated[mode - d.first] = 1.0;
+	for (int64 k = mode + 1; k <= last; k++)
+		d.cumulated[k - d.first] = d.cumulated[k - 1 - d.first] *
+			((trials - (double) k + 1.0) / (double) k) * (p / (1.0 - p));
+	for (int64 k = mode - 1; k >= d.first; k--)
+		d.cumulated[k - d.first] = d.cumulated[k + 1 - d.first] *
+			((double) (k + 1) / (trials - (double) k)) * ((1.0 - p) / p);
+
+	for (int i = 0; i < d.count; i++)
+	{
+		sum += d.cumulated[i];
+		d.cumulated[i] = sum;
+	}
+	for (int i = 0; i < d.count; i++)
+		d.cumulated[i] /= sum;
+	return d;
+}
+
+/* The rank whose cumulated probability is the first above u, 0 <= u < 1. */
+static int64
+rank_at(const RankDistribution *d, int64 n, double u)
+{
+	int low = 0;
+	int high = d->count - 1;
+
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+
+		if (d->cumulated[middle] <= u)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return Min(n, Max(1, d->first + low));
+}
+
+/* The quantile p with interpolation, as PostgreSQL's percentile_cont. */
+static double
+sample_quantile(const ValueTable *table, const int64 *ends, int64 n, double p)
+{
+	double position = p * (double) (n - 1);
+	int64  below = (int64) floor(position);
+	double low = value_table_at(table, ends, below + 1);
+	double high = value_table_at(table, ends, Min(below + 2, n));
+
+	return low + (high - low) * (position - (double) below);
+}
+
+/*
+ * The quantile p, 0 < p < 1.  A replicate's rank is drawn by a number that is a
+ * function of the arm's label, the seed and the number of the replicate.
+ */
+Resampled
+resample_quantile(const Bootstrap *b, const Arm *arm, double p)
+{
+	Resampled		  r = resampled(b, arm);
+	const ValueTable *table;
+	RankDistribution  ranks;
+	int64			 *ends;
+	uint64			  key;
+
+	if (arm == NULL)
+		return r;
+	table = bootstrap_values(b, arm);
+	ends = palloc(table->distinct * sizeof(int64));
+	for (int i = 0; i < table->distinct; i++)
+		ends[i] = table->counts[i] + (i > 0 ? ends[i - 1] : 0);
+
+	r.value = sample_quantile(table, ends, r.n, p);
+	r.low = 0.0;
+	ranks = rank_distribution(r.n, p);
+	key = poisson_key(farm_fingerprint64(arm->label, arm_label_length(arm)), b->seed);
+	for (int i = 0; i < b->replicates; i++)
+	{
+		double u = ldexp((double) (poisson_key(key, i) >> 11), -53);
+
+		r.deviation[i] = value_table_at(table, ends, rank_at(&ranks, r.n, u)) - r.value;
+		r.linear[i] = r.deviation[i];
+	}
+	pfree(ends);
+	pfree(ranks.cumulated);
 	return r;
 }
 

@@ -31,6 +31,7 @@ typedef struct Resampled
 
 extern Resampled resample_mean(const Bootstrap *b, const Arm *arm, int metric);
 extern Resampled resample_ratio(const Bootstrap *b, const Arm *arm, int num, int den);
+extern Resampled resample_quantile(const Bootstrap *b, const Arm *arm, double p);
 extern Comparison
 compare_resampled(const Resampled *treatment, const Resampled *control, int replicates,
 				  const Question *question, BootstrapMethod method, const char *name);

@@ -20,6 +20,12 @@ FROM stored, LATERAL (
 	SELECT * FROM bootstrap_ratio(b, method => 'bca', alpha => 0.1) UNION ALL
 	SELECT * FROM bootstrap_mean(b, metric => 2, alternative => 'greater', null_diff => -0.1)) c;
 
+-- Quantiles: without units, for the ranks are drawn, not the rows.
+SELECT method, n, estimate, estimate_control, diff, diff_low, diff_high, p_value
+FROM (SELECT (bootstrap_quantile(revenue, variant, 0.9)).* FROM orders) q;
+SELECT p, c.diff, c.diff_low, c.diff_high
+FROM (SELECT bootstrap_agg(revenue, variant) AS b FROM orders) s, unnest('{0.25,0.5,0.75}'::float8[]) p, bootstrap_quantile(b, p => p) c;
+
 -- Any order of the rows, any parts: the same bytes.
 SELECT count(DISTINCT t) FROM (
 	SELECT bootstrap_agg(user_id, revenue, variant ORDER BY revenue)::text AS t FROM orders UNION ALL
@@ -39,5 +45,7 @@ SELECT bootstrap_agg(user_id, revenue, variant, 50, 0) FROM orders;
 SELECT bootstrap_agg(user_id, revenue, variant, 100, sessions::bigint) FROM orders;
 SELECT c.* FROM stored, bootstrap_mean(b, method => 'basic') c;
 SELECT c.* FROM stored, bootstrap_mean(b, metric => 3) c;
+SELECT c.* FROM stored, bootstrap_quantile(b, p => 0.9) c;
+SELECT bootstrap_quantile(revenue, variant, 90) FROM orders;
 SELECT bootstrap_agg(b) FROM (SELECT b FROM stored UNION ALL SELECT bootstrap_agg(user_id, revenue, sessions, variant) FROM orders) q;
 SELECT '\x01'::bootstrap;
