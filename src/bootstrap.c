@@ -106,6 +106,22 @@ settings_arguments(FunctionCallInfo fcinfo, int number, MoreArguments more)
 	return s;
 }
 
+/*
+ * A transition or final function is a function that anybody can call with any
+ * state.
+ */
+static void
+check_kind(const Bootstrap *b, int metrics)
+{
+	if (b->metrics != metrics)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("not a state of this aggregate: it has %d metrics, not %d", b->metrics,
+						metrics),
+				 errhint("Transition and final functions are not meant to be called; the functions "
+						 "over a bootstrap, such as bootstrap_mean(b), are.")));
+}
+
 static void
 check_settings(const Bootstrap *b, const Settings *s)
 {
@@ -132,6 +148,7 @@ state_argument(FunctionCallInfo fcinfo, int metrics, const Settings *s)
 		return bootstrap_create(metrics, s->replicates, s->seed, s->quantile, s->control,
 								s->controllen);
 	b = modifiable_state(fcinfo);
+	check_kind(b, metrics);
 	check_settings(b, s);
 	return b;
 }
@@ -379,6 +396,7 @@ compared(TupleDesc descriptor, const Bootstrap *b, const Arm *treatment, const C
 	Comparison comparison = compare_resampled(&resampled, &control->resampled, b->replicates,
 											  question, method, statistic->names[method]);
 
+	pfree(resampled.deviation);
 	return comparison_tuple(descriptor, &comparison, arm_label(treatment), control->label);
 }
 
@@ -401,6 +419,7 @@ bootstrap_one_step(FunctionCallInfo fcinfo, const Statistic *statistic, int metr
 	ControlArm		 control;
 	int				 position = 0;
 
+	check_kind(b, metrics);
 	check_two_variants(b->arms.count, hint);
 	control = find_control_arm(b, state->controllen >= 0 ? state->data : NULL, state->controllen,
 							   statistic);
@@ -432,7 +451,8 @@ bootstrap_quantile_final(PG_FUNCTION_ARGS)
 {
 	Statistic statistic = quantile_statistic;
 
-	if (!PG_ARGISNULL(0))
+	/* A state without a quantile is none of the aggregate, which bootstrap_agg gives. */
+	if (!PG_ARGISNULL(0) && PG_GETARG_BOOTSTRAP(0)->quantile > 0.0)
 		statistic.quantile = PG_GETARG_BOOTSTRAP(0)->quantile;
 	return bootstrap_one_step(
 		fcinfo, &statistic, 0,
@@ -449,13 +469,24 @@ method_argument(FunctionCallInfo fcinfo, int number)
 	return choice_argument(fcinfo, number, "method", methods, lengthof(methods));
 }
 
+static Question
+bootstrap_question(FunctionCallInfo fcinfo)
+{
+	Question question = default_question;
+
+	question.alpha = alpha_argument(fcinfo, 2);
+	question.alternative = alternative_argument(fcinfo, 3);
+	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
+	return question;
+}
+
 /* (b, control, alpha, alternative, null_diff, ...): one row per treatment */
 static Datum
 bootstrap_per_treatment(FunctionCallInfo fcinfo, const Bootstrap *b, const Statistic *statistic,
 						BootstrapMethod method)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Question	   question = question_arguments(fcinfo);
+	Question	   question = bootstrap_question(fcinfo);
 	text		  *label = PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1);
 	ControlArm	   control = find_control_arm(b, label == NULL ? NULL : VARDATA_ANY(label),
 										  label == NULL ? 0 : VARSIZE_ANY_EXHDR(label), statistic);

@@ -8,11 +8,6 @@
 
 #include "utils/memutils.h"
 
-/* int128 sums of digits; every 64-bit platform has it. */
-#ifndef HAVE_INT128
-#error "expstat needs a compiler with 128-bit integers"
-#endif
-
 /* Bytes per arm behind its label. */
 static Size
 body_size(const Bootstrap *b)

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "arguments.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #define COMPARISON_COLUMNS 18
@@ -98,24 +99,43 @@ one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatm
 													   arm_label(treatment), control->label)));
 }
 
-Datum
-comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
-					const void *details)
+/*
+ * The finished state of an aggregate of so many metrics, and at least so many
+ * arms.  A final function is a function that anybody can call with any state.
+ */
+const Moments *
+final_state(FunctionCallInfo fcinfo, int metrics, int arms)
 {
-	const Moments *state =
-		PG_ARGISNULL(0) ? moments_create(0, MOMENTS_NO_CONSTANT, NULL, 0) : PG_GETARG_MOMENTS(0);
+	const Moments *m = PG_GETARG_MOMENTS(0);
+
+	if (m->metrics != metrics || m->arms.count < arms)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("not a state of this aggregate: it has %d metrics and %d variants",
+						m->metrics, m->arms.count),
+				 errhint("Final functions are not meant to be called; the functions over moments, "
+						 "such as welch_t(m), are.")));
+	return moments_finish(m);
+}
+
+Datum
+comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
+					const char *two_step, CompareArms compare, const void *details)
+{
+	const Moments *state = PG_ARGISNULL(0) ? moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0)
+										   : PG_GETARG_MOMENTS(0);
+	const Moments *m = PG_ARGISNULL(0) ? state : final_state(fcinfo, metrics, 0);
 	bool		   control_given = state->constantkind == MOMENTS_CONTROL;
-	const Moments *m = moments_finish(state);
 	Control	   control = find_control(m, control_given ? state->data : NULL, state->constantsize);
 	int		   position = -1;
 	const Arm *treatment = next_treatment(m, &control, &position);
-	Comparison comparison = compare(m, treatment, control.arm, &default_question, details);
+	Comparison comparison;
 
 	check_two_variants(m->arms.count,
 					   psprintf("Use the two-step form, which gives a row per treatment: SELECT "
-								"c.* FROM (SELECT moments_agg(metric, variant) AS m FROM ...) "
-								"s, %s(s.m) c.",
-								function));
+								"c.* FROM (SELECT %s AS m FROM ...) s, %s(s.m) c.",
+								two_step, function));
+	comparison = compare(m, treatment, control.arm, &default_question, details);
 	return one_row(fcinfo, &comparison, treatment, &control);
 }
 
@@ -164,28 +184,28 @@ metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Mom
 	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
 }
 
-/* (state, control, alpha, alternative, null_diff, ...) */
-Question
-question_arguments(FunctionCallInfo fcinfo)
+Alternative
+alternative_argument(FunctionCallInfo fcinfo, int number)
 {
 	/* In the order of the enum Alternative. */
-	static const char *const alternatives[] = {"two-sided", "greater", "less"};
-	Question				 question = default_question;
+	static const char *const names[] = {"two-sided", "greater", "less"};
 
-	question.alpha = alpha_argument(fcinfo, 2);
-	question.alternative =
-		choice_argument(fcinfo, 3, "alternative", alternatives, lengthof(alternatives));
-	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
-	return question;
+	return (Alternative) choice_argument(fcinfo, number, "alternative", names, lengthof(names));
 }
 
-static LiftMethod
-lift_method_argument(FunctionCallInfo fcinfo, int number)
+static Question
+question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
 	/* In the order of the enum LiftMethod. */
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
+	Question				 question;
 
-	return choice_argument(fcinfo, number, "lift_method", lift_methods, lengthof(lift_methods));
+	question.alpha = alpha_argument(fcinfo, 2);
+	question.alternative = alternative_argument(fcinfo, 3);
+	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
+	question.lift_method =
+		choice_argument(fcinfo, lift_method, "lift_method", lift_methods, lengthof(lift_methods));
+	return question;
 }
 
 Control
@@ -222,15 +242,15 @@ comparison_per_treatment(FunctionCallInfo fcinfo, const Moments *m, int lift_met
 						 CompareArms compare, const void *details)
 {
 	Control	   control = control_argument(fcinfo, 1, m);
-	Question   question = question_arguments(fcinfo);
+	Question   question = question_arguments(fcinfo, lift_method);
 	int		   position = -1;
 	const Arm *treatment = next_treatment(m, &control, &position);
 
-	question.lift_method = lift_method_argument(fcinfo, lift_method);
 	do
 	{
 		Comparison comparison = compare(m, treatment, control.arm, &question, details);
 
+		CHECK_FOR_INTERRUPTS();
 		put_row(fcinfo, &comparison, treatment, &control);
 		treatment = next_treatment(m, &control, &position);
 	} while (treatment != NULL);

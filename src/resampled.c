@@ -343,6 +343,13 @@ distribution_finish(Distribution *d, int replicates, double rounding)
 	return d->deviation[d->count - 1] - d->deviation[0] > rounding;
 }
 
+static void
+distribution_free(Distribution *d)
+{
+	pfree(d->deviation);
+	pfree(d->linear);
+}
+
 static double
 mean_of(const double *values, int count)
 {
@@ -527,15 +534,16 @@ set_diff(Comparison *c, const Resampled *treatment, const Resampled *control, in
 	for (int i = 0; i < replicates; i++)
 		distribution_add(&d, treatment->deviation[i] - control->deviation[i],
 						 treatment->linear[i] - control->linear[i]);
-	if (isnan(c->diff) ||
-		!distribution_finish(&d, replicates, treatment->rounding + control->rounding))
-		return;
-
-	corrected = correction(&d, method);
-	c->std_error = standard_deviation(d.deviation, d.count);
-	c->statistic = (c->diff - question->null_diff) / c->std_error;
-	c->p_value = p_value(&d, corrected, question->null_diff - c->diff, question->alternative);
-	set_interval(&d, corrected, c->diff, question, &c->diff_low, &c->diff_high);
+	if (!isnan(c->diff) &&
+		distribution_finish(&d, replicates, treatment->rounding + control->rounding))
+	{
+		corrected = correction(&d, method);
+		c->std_error = standard_deviation(d.deviation, d.count);
+		c->statistic = (c->diff - question->null_diff) / c->std_error;
+		c->p_value = p_value(&d, corrected, question->null_diff - c->diff, question->alternative);
+		set_interval(&d, corrected, c->diff, question, &c->diff_low, &c->diff_high);
+	}
+	distribution_free(&d);
 }
 
 /*
@@ -557,12 +565,12 @@ set_lift(Comparison *c, const Resampled *treatment, const Resampled *control, in
 		distribution_add(&d, diff / fabs(control->value + control->deviation[i]) - c->lift,
 						 treatment->linear[i] - r * control->linear[i]);
 	}
-	if (isnan(c->lift) ||
-		!distribution_finish(&d, replicates,
-							 (treatment->rounding + fabs(r) * control->rounding) /
-								 fabs(control->value)))
-		return;
-	set_interval(&d, correction(&d, method), c->lift, question, &c->lift_low, &c->lift_high);
+	if (!isnan(c->lift) &&
+		distribution_finish(&d, replicates,
+							(treatment->rounding + fabs(r) * control->rounding) /
+								fabs(control->value)))
+		set_interval(&d, correction(&d, method), c->lift, question, &c->lift_low, &c->lift_high);
+	distribution_free(&d);
 }
 
 /*
@@ -574,22 +582,9 @@ Comparison
 compare_resampled(const Resampled *treatment, const Resampled *control, int replicates,
 				  const Question *question, BootstrapMethod method, const char *name)
 {
-	Comparison c = {0};
-
-	c.n = treatment->n;
-	c.n_control = control->n;
-	c.estimate = treatment->value;
-	c.estimate_control = control->value;
-	c.diff = (treatment->value - control->value) + (treatment->low - control->low);
-	c.lift = c.diff / fabs(control->value);
-	if (!isfinite(c.diff))
-		c.diff = NAN;
-	if (!isfinite(c.lift))
-		c.lift = NAN;
-	c.std_error = c.statistic = c.df = c.p_value = NAN;
-	c.diff_low = c.diff_high = c.lift_low = c.lift_high = NAN;
-	c.alpha = question->alpha;
-	c.method = name;
+	Estimate   t = {treatment->n, treatment->value, treatment->low, NAN, NAN};
+	Estimate   e = {control->n, control->value, control->low, NAN, NAN};
+	Comparison c = compare_values(&t, &e, question, name);
 
 	if (c.n < 2 || c.n_control < 2)
 		return c;

@@ -16,7 +16,7 @@ typedef enum BootstrapMethod
 } BootstrapMethod;
 
 /*
- * An estimate of one arm, and its replicates.  An undefined number is NaN here
+ * An estimate of one arm, and its replicates; pfree(deviation) frees all.  An undefined number is NaN here
  * and NULL in SQL.  `low` is the part of the value that rounding to float8 loses.
  */
 typedef struct Resampled
