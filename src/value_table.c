@@ -33,10 +33,7 @@ value_of_key(uint64 key)
 	return value;
 }
 
-/*
- * Can a table hold this key?  Rounded down, a negative value may become infinite,
- * but only if of its bits not even the whole exponent is left.
- */
+/* Can a table hold this key? */
 bool
 is_value_key(uint64 key, int dropped)
 {
@@ -168,7 +165,6 @@ value_table_at(const ValueTable *table, const int64 *ends, int64 rank)
 	if (table->dropped == 0)
 		return from;
 	to = fmin(value_of_key(table->keys[low] + (UINT64CONST(1) << table->dropped)), DBL_MAX);
-	from = fmax(from, -DBL_MAX);
 	return from +
 		(to - from) * ((double) (rank - (ends[low] - table->counts[low])) - 0.5) /
 		(double) table->counts[low];

@@ -593,6 +593,13 @@ P = "(SELECT bootstrap_agg(unit, num, den, variant) AS b FROM plain) s, "
     ("SELECT bootstrap_quantile('Infinity'::float8, variant, 0.5) FROM plain", "22003", "Infinity"),
     ("SELECT bootstrap_agg(b) FROM (SELECT bootstrap_agg(unit, num, variant) AS b FROM plain UNION ALL "
      "SELECT bootstrap_agg(num, variant) FROM plain) q", "22023", "counts as none"),
+    # anybody can call a transition or final function with any state
+    ("SELECT bootstrap_mean_final(bootstrap_agg(num, variant)) FROM plain", "22023", "not a state of this aggregate"),
+    ("SELECT bootstrap_ratio_final(bootstrap_agg(unit, num, variant)) FROM plain", "22023", "not a state of this aggregate"),
+    ("SELECT bootstrap_quantile_final(bootstrap_agg(unit, num, variant)) FROM plain", "22023", "not a state of this aggregate"),
+    ("SELECT bootstrap_accum(bootstrap_agg(unit, num, den, variant), 'u', 1, 'a') FROM plain", "22023", "not a state of this aggregate"),
+    ("SELECT bootstrap_accum(bootstrap_agg(unit, num, variant), 1, 'a') FROM plain", "22023", "not a state of this aggregate"),
+    ("SELECT bootstrap_accum(bootstrap_agg(num, variant), 'u', 1, 'a') FROM plain", "22023", "not a state of this aggregate"),
     ("SELECT ''::bootstrap", "22P02", "\\x"),
     ("SELECT '\\x'::bootstrap", "08P01", ""),
     ("SELECT '\\x0'::bootstrap", "22023", ""),
