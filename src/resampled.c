@@ -408,8 +408,8 @@ count_below(const Distribution *d, double x, int *below, int *equal)
 /* ---- intervals ---- */
 
 /*
- * Bias correction and acceleration (Efron 1987): the true level of the
- * percentile at level a is
+ * Bias correction and acceleration (Efron 1987; Efron and Tibshirani 1993, section
+ * 14.3): the interval at level a ends at the share of the replicates
  *
  *		Phi(z0 + (z0 + z_a) / (1 - acceleration (z0 + z_a)))
  *
@@ -426,7 +426,7 @@ typedef struct Correction
  * statistic, those equal to it counting half.
  *
  * The acceleration is sum l^3 / (6 (sum l^2)^1.5) over the units' influences l
- * (Efron 1987, eq. 6.6).  All cumulants of the Poisson distribution with mean 1
+ * (Efron and Tibshirani 1993, eq. 14.15).  All cumulants of the Poisson distribution with mean 1
  * are 1, so that sum l^2 and sum l^3 are the variance and the third central
  * moment of sum w l, the linear part of a replicate: the acceleration is a sixth
  * of the skewness of these, here over the replicates.
