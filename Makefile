@@ -4,17 +4,17 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash bucket poisson arms moments value_table bootstrap_state estimate compare \
-	covariates strata posterior goodness adjust resampled
-SQL_FACING = arguments moments_io moments_functions aggregates bootstrap_io comparison_rows \
-	comparisons stratified bayes bootstrap srm multiple assign expstat
+FORMULAS = stats linear hash bucket wilcoxon poisson arms value_table moments bootstrap_state \
+	estimate compare covariates strata posterior goodness multinomial adjust orderstat trimmed resampled
+SQL_FACING = arguments moments_io moments_functions aggregates bootstrap_io comparison_rows samples \
+	comparisons stratified bayes bootstrap srm multiple ranks quantiles outliers assign exposure expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm multiple assign bootstrap plans
+REGRESS = install moments comparisons estimators srm srm_sequential multiple ranks quantiles outliers assign exposure bootstrap plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.

@@ -12,6 +12,17 @@
 
 #define COMPARISON_COLUMNS 18
 
+/* Refuse an estimate that a float8 cannot hold, or whose variance it cannot. */
+void
+check_estimate(const Estimate *estimate, const char *what)
+{
+	if (isinf(estimate->value) || isinf(estimate->squared_error))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the variance of the %s is out of range for double precision", what),
+				 errhint("Scale the metric down, for instance by choosing a larger unit.")));
+}
+
 /* A row; a label that is not known is NULL. */
 HeapTuple
 comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,

@@ -38,6 +38,7 @@ extern int		   choice_argument(FunctionCallInfo fcinfo, int number, const char *
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
 
 extern text		*arm_label(const Arm *arm);
+extern void		 check_estimate(const Estimate *estimate, const char *what);
 extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 								  const text *control);
 
