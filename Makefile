@@ -4,13 +4,12 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash bucket wilcoxon propensity effects arms moments estimate compare \
-	covariates strata posterior goodness multinomial adjust orderstat trimmed oneway independence \
-	doubly_robust
-SQL_FACING = arguments row moments_io moments_functions aggregates comparison_rows \
-	samples segments comparisons stratified bayes srm chi_square anova \
-	heterogeneity novelty aipw multiple ranks quantiles outliers assign exposure \
-	expstat
+FORMULAS = stats linear hash bucket wilcoxon propensity effects poisson arms value_table \
+	moments bootstrap_state estimate compare covariates strata posterior goodness multinomial \
+	adjust orderstat trimmed oneway independence doubly_robust resampled
+SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io comparison_rows \
+	samples segments comparisons stratified bayes srm chi_square anova heterogeneity novelty \
+	aipw multiple ranks quantiles outliers bootstrap assign exposure expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
@@ -18,7 +17,7 @@ SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
 REGRESS = install moments comparisons estimators srm srm_sequential chi_square anova \
-	heterogeneity aipw multiple ranks quantiles outliers assign exposure plans
+	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
@@ -40,6 +39,8 @@ $(OBJS): $(wildcard src/*.h)
 
 # The loop over co-moments, which runs for every row, is worth vectors.
 src/aggregates.o: CFLAGS += -O3
+# So are those over the replicates of a bootstrap.
+src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 
 C_FILES = $(wildcard src/*.c src/*.h)
 

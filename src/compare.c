@@ -211,7 +211,7 @@ lift_interval(const Comparison *comparison, const Estimate *treatment, const Est
 }
 
 /* What is defined without any error: sizes, estimates, difference and lift. */
-static Comparison
+Comparison
 compare_values(const Estimate *treatment, const Estimate *control, const Question *question,
 			   const char *method)
 {

@@ -65,6 +65,8 @@ typedef struct SharedError
 	double df;
 } SharedError;
 
+extern Comparison compare_values(const Estimate *treatment, const Estimate *control,
+								 const Question *question, const char *method);
 extern Comparison
 compare_welch(const Estimate *treatment, const Estimate *control, const SharedError *shared,
 			  const Question *question, const char *method);

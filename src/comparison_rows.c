@@ -52,7 +52,7 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatmen
 	return heap_form_tuple(descriptor, values, nulls);
 }
 
-static text *
+text *
 arm_label(const Arm *arm)
 {
 	return arm == NULL ? NULL : cstring_to_text_with_len(arm->label, arm_label_length(arm));
@@ -93,14 +93,13 @@ next_treatment(const Moments *m, const Control *control, int *position)
 
 /* A one-step aggregate has one row to give; the hint says how to get more. */
 void
-check_two_variants(const Moments *m, const char *hint)
+check_two_variants(int variants, const char *hint)
 {
-	if (m->arms.count > 2)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("a one-step comparison takes two variants, but there are %d", m->arms.count),
-			 errhint("%s", hint)));
+	if (variants > 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a one-step comparison takes two variants, but there are %d", variants),
+				 errhint("%s", hint)));
 }
 
 Datum
@@ -143,7 +142,7 @@ comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
 	const Arm *treatment = next_treatment(m, &control, &position);
 	Comparison comparison;
 
-	check_two_variants(m,
+	check_two_variants(m->arms.count,
 					   psprintf("Use the two-step form, which gives a row per treatment: SELECT "
 								"c.* FROM (SELECT %s AS m FROM ...) s, %s(s.m) c.",
 								two_step, function));
@@ -180,7 +179,7 @@ finite_argument(FunctionCallInfo fcinfo, int number, const char *name)
 	return value;
 }
 
-static int
+int
 choice_argument(FunctionCallInfo fcinfo, int number, const char *name, const char *const *choices,
 				int count)
 {

@@ -33,8 +33,11 @@ extern const Arm *next_treatment(const Moments *m, const Control *control, int *
 extern double	   alpha_argument(FunctionCallInfo fcinfo, int number);
 extern Alternative alternative_argument(FunctionCallInfo fcinfo, int number);
 extern double	   finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
+extern int		   choice_argument(FunctionCallInfo fcinfo, int number, const char *name,
+								   const char *const *choices, int count);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
 
+extern text		*arm_label(const Arm *arm);
 extern void		 check_estimate(const Estimate *estimate, const char *what);
 extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 								  const text *control);
@@ -47,7 +50,7 @@ extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, con
 extern Datum comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
 								 const char *two_step, CompareArms compare, const void *details);
 extern const Moments *final_state(FunctionCallInfo fcinfo, int metrics, int arms);
-extern void			  check_two_variants(const Moments *m, const char *hint);
+extern void			  check_two_variants(int variants, const char *hint);
 extern Datum one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
 					 const Control *control);
 

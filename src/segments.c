@@ -170,7 +170,7 @@ segments_one_step(Segments *segments, const char *hint)
 	int			   position = -1;
 
 	segments->metric = metric_position(1, all->metrics, "metric");
-	check_two_variants(all, hint);
+	check_two_variants(all->arms.count, hint);
 	segments->control = find_control(all, all->constantkind == MOMENTS_CONTROL ? all->data : NULL,
 									 all->constantsize);
 	segments->treatment = next_treatment(all, &segments->control, &position);
