@@ -4,10 +4,10 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash bucket arms moments estimate compare covariates strata \
-	posterior goodness adjust
-SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows \
-	comparisons stratified bayes srm multiple assign expstat
+FORMULAS = stats linear hash hash32 bucket digest methods arms moments estimate compare covariates \
+	strata posterior goodness adjust
+SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows assign_method \
+	comparisons stratified bayes srm multiple hashes assign layer expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
@@ -73,6 +74,17 @@ array_elements(ArrayType *array, const char *name, int most, int *count)
 			ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not contain nulls", name)));
 	return ARR_DATA_PTR(array);
+}
+
+/* The same of a text array: text datums that point into it. */
+Datum *
+label_elements(ArrayType *array, const char *name, int *count)
+{
+	Datum *labels;
+
+	array_elements(array, name, 0, count);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &labels, NULL, count);
+	return labels;
 }
 
 /* The 0-based index of a metric by its position from 1. */
