@@ -68,7 +68,7 @@ read_weights(const Split *split, ArrayType *weights)
 		double *equal = palloc(split->count * sizeof(double));
 
 		for (int i = 0; i < split->count; i++)
-			equal[i] = 1.0;
+			equal[i] = 1.0 / split->count;
 		return equal;
 	}
 
@@ -114,8 +114,8 @@ read_split(FunctionCallInfo fcinfo)
 	split->method = method_named(PG_GETARG_TEXT_PP(5));
 
 	split->ranges = palloc(split->count * sizeof(BucketRange));
-	if (split->method->weights_as_given)
-		bucket_ranges_as_given(split->ranges, weights, split->count, coverage);
+	if (split->method->plain_shares && weights_are_shares(weights, split->count))
+		bucket_ranges_of_shares(split->ranges, weights, split->count, coverage);
 	else
 		bucket_ranges(split->ranges, weights, split->count, coverage, split->method->steps);
 	return split;

@@ -100,19 +100,19 @@ flagd_bucket(const char *data, size_t length)
 }
 
 const BucketMethod bucket_methods[BUCKET_METHODS] = {
-	{"farm_fingerprint", false, ":", farm_fingerprint_bucket, 0.0, false},
-	{"growthbook", true, "", growthbook_v1_bucket, 1000.0, true},
-	{"growthbook_v1", true, "", growthbook_v1_bucket, 1000.0, true},
-	{"growthbook_v2", false, "", growthbook_v2_bucket, 10000.0, true},
-	{"launchdarkly", false, ".", sha1_bucket, 0.0, false},
-	{"unleash", false, ":", unleash_bucket, 100.0, false},
-	{"unleash_variant", false, ":", unleash_variant_bucket, 1000.0, false},
-	{"optimizely", true, "", optimizely_bucket, 10000.0, false},
-	{"eppo", false, "-", eppo_bucket, 10000.0, false},
-	{"statsig", false, ".", statsig_bucket, 10000.0, false},
-	{"statsig_user_bucket", false, ".", statsig_user_bucket, 1000.0, false},
-	{"planout", false, ".", sha1_bucket, 0.0, false},
-	{"flagd", false, "", flagd_bucket, 0x1p32, false},
+	{"farm_fingerprint", false, ':', farm_fingerprint_bucket, 0.0, false},
+	{"growthbook", true, '\0', growthbook_v1_bucket, 1000.0, true},
+	{"growthbook_v1", true, '\0', growthbook_v1_bucket, 1000.0, true},
+	{"growthbook_v2", false, '\0', growthbook_v2_bucket, 10000.0, true},
+	{"launchdarkly", false, '.', sha1_bucket, 0.0, false},
+	{"unleash", false, ':', unleash_bucket, 100.0, false},
+	{"unleash_variant", false, ':', unleash_variant_bucket, 1000.0, false},
+	{"optimizely", true, '\0', optimizely_bucket, 10000.0, false},
+	{"eppo", false, '-', eppo_bucket, 10000.0, false},
+	{"statsig", false, '.', statsig_bucket, 10000.0, false},
+	{"statsig_user_bucket", false, '.', statsig_user_bucket, 1000.0, false},
+	{"planout", false, '.', sha1_bucket, 0.0, false},
+	{"flagd", false, '\0', flagd_bucket, 0x1p32, false},
 };
 
 /* Most ids and salts are short: join them on the stack. */
@@ -125,18 +125,21 @@ method_bucket(const BucketMethod *method, const char *unit, size_t unit_length, 
 	const char *first = method->unit_first ? unit : salt;
 	const char *second = method->unit_first ? salt : unit;
 	size_t		first_length = method->unit_first ? unit_length : salt_length;
-	size_t		separator_length = strlen(method->separator);
-	size_t		length = unit_length + separator_length + salt_length;
+	size_t		second_length = method->unit_first ? salt_length : unit_length;
+	size_t		length = first_length + second_length + 1;
 	char		buffer[JOIN_BUFFER_SIZE];
-	char	   *joined =
-		  length <= sizeof(buffer) ? buffer : MemoryContextAllocHuge(CurrentMemoryContext, length);
-	char  *rest = joined + first_length + separator_length;
-	double bucket;
+	char	   *joined = buffer;
+	char	   *end;
+	double		bucket;
 
+	if (length > sizeof(buffer))
+		joined = MemoryContextAllocHuge(CurrentMemoryContext, length);
 	memcpy(joined, first, first_length);
-	memcpy(joined + first_length, method->separator, separator_length);
-	memcpy(rest, second, joined + length - rest);
-	bucket = method->bucket(joined, length);
+	end = joined + first_length;
+	if (method->separator != '\0')
+		*end++ = method->separator;
+	memcpy(end, second, second_length);
+	bucket = method->bucket(joined, end + second_length - joined);
 	if (joined != buffer)
 		pfree(joined);
 	return bucket;

@@ -11,10 +11,10 @@ typedef struct BucketMethod
 {
 	const char *name;
 	bool		unit_first; /* unit, separator, salt; else salt, separator, unit */
-	const char *separator;
+	char		separator;	/* '\0': none */
 	double (*bucket)(const char *data, size_t length); /* of the string, in [0, 1) */
-	double steps;			 /* buckets are multiples of 1 / steps; 0: as fine as a double */
-	bool   weights_as_given; /* see bucket_ranges_as_given */
+	double steps;		 /* buckets are multiples of 1 / steps; 0: as fine as a double */
+	bool   plain_shares; /* variants by bucket_ranges_of_shares, if the weights are shares */
 } BucketMethod;
 
 #define BUCKET_METHODS 13
