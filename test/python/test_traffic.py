@@ -1,7 +1,7 @@
 """Is the traffic divided as it should be, by every method?  A million ids of the shapes that ids have.
 
 Everything is fixed (ids, salts), so a run either passes always or never.  Had the salts been drawn at random, each
-p-value would be below the threshold of 1e-5 once in 100,000 times for a perfect hash; there are 88 of them, so
+p-value would be below the threshold of 1e-5 once in 100,000 times for a perfect hash; there are 77 of them, so
 the whole file would raise a false alarm less than once in 1,000 times.
 """
 
