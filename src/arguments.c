@@ -8,6 +8,7 @@
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 
 /* Refuse NULL for an argument of a function that is not strict. */
@@ -125,4 +126,52 @@ row_descriptor(FunctionCallInfo fcinfo)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type of function %u is not a row type", fcinfo->flinfo->fn_oid);
 	return BlessTupleDesc(descriptor);
+}
+
+/* Refuse what is no share of something. */
+void
+require_share(double share, const char *name, const char *hint)
+{
+	if (!(share >= 0.0 && share <= 1.0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between 0 and 1, not %g", name, share), errhint("%s", hint)));
+}
+
+/*
+ * Written into the query as a constant?  (A parameter is none, although
+ * get_fn_expr_arg_stable() would have it: PL/pgSQL evaluates `x := f(y)` with
+ * the same FmgrInfo again when y has changed.)
+ */
+static bool
+is_constant(FunctionCallInfo fcinfo, int number)
+{
+	Node *call = fcinfo->flinfo->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) &&
+		IsA(list_nth(((FuncExpr *) call)->args, number), Const);
+}
+
+/*
+ * What `read` makes of the arguments from first to last: once per query where
+ * they are constants, as they are when a whole table is asked about.
+ */
+const void *
+read_once(FunctionCallInfo fcinfo, int first, int last, void *(*read)(FunctionCallInfo fcinfo))
+{
+	FmgrInfo	 *function = fcinfo->flinfo;
+	MemoryContext caller;
+
+	if (function->fn_extra != NULL)
+		return function->fn_extra;
+	for (int i = first; i <= last; i++)
+	{
+		if (!is_constant(fcinfo, i))
+			return read(fcinfo);
+	}
+
+	caller = MemoryContextSwitchTo(function->fn_mcxt);
+	function->fn_extra = read(fcinfo);
+	MemoryContextSwitchTo(caller);
+	return function->fn_extra;
 }

@@ -13,18 +13,18 @@
 PG_FUNCTION_INFO_V1(assign_bucket);
 PG_FUNCTION_INFO_V1(assign_variant);
 
+static void *
+read_method(FunctionCallInfo fcinfo)
+{
+	return unconstify(BucketMethod *, method_named(PG_GETARG_TEXT_PP(2)));
+}
+
 /* assign_bucket(unit text, salt text, method text), strict */
 Datum
 assign_bucket(PG_FUNCTION_ARGS)
 {
-	const BucketMethod *method = fcinfo->flinfo->fn_extra;
+	const BucketMethod *method = read_once(fcinfo, 2, 2, read_method);
 
-	if (method == NULL)
-	{
-		method = method_named(PG_GETARG_TEXT_PP(2));
-		if (get_fn_expr_arg_stable(fcinfo->flinfo, 2))
-			fcinfo->flinfo->fn_extra = unconstify(BucketMethod *, method);
-	}
 	PG_RETURN_FLOAT8(bucket_of_unit(method, PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1)));
 }
 
@@ -87,18 +87,7 @@ read_weights(const Split *split, ArrayType *weights)
 	return values;
 }
 
-static double
-read_coverage(double coverage)
-{
-	if (!(coverage >= 0.0 && coverage <= 1.0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("coverage must be between 0 and 1, not %g", coverage),
-				 errhint("It is the share of each variant's traffic that is in the experiment.")));
-	return coverage;
-}
-
-static Split *
+static void *
 read_split(FunctionCallInfo fcinfo)
 {
 	Split		 *split = palloc(sizeof(Split));
@@ -110,7 +99,9 @@ read_split(FunctionCallInfo fcinfo)
 	require_argument(fcinfo, 5, "method");
 	read_labels(split, DatumGetArrayTypePCopy(PG_GETARG_DATUM(2)));
 	weights = read_weights(split, PG_ARGISNULL(3) ? NULL : PG_GETARG_ARRAYTYPE_P(3));
-	coverage = read_coverage(PG_GETARG_FLOAT8(4));
+	coverage = PG_GETARG_FLOAT8(4);
+	require_share(coverage, "coverage",
+				  "It is the share of each variant's traffic that is in the experiment.");
 	split->method = method_named(PG_GETARG_TEXT_PP(5));
 
 	split->ranges = palloc(split->count * sizeof(BucketRange));
@@ -119,30 +110,6 @@ read_split(FunctionCallInfo fcinfo)
 	else
 		bucket_ranges(split->ranges, weights, split->count, coverage, split->method->steps);
 	return split;
-}
-
-/*
- * The split is read once per query where its arguments are constants, as they
- * are when a whole table is assigned.
- */
-static const Split *
-cached_split(FunctionCallInfo fcinfo)
-{
-	FmgrInfo	 *function = fcinfo->flinfo;
-	MemoryContext caller;
-
-	if (function->fn_extra != NULL)
-		return function->fn_extra;
-	for (int i = 2; i <= 5; i++)
-	{
-		if (!get_fn_expr_arg_stable(function, i))
-			return read_split(fcinfo);
-	}
-
-	caller = MemoryContextSwitchTo(function->fn_mcxt);
-	function->fn_extra = read_split(fcinfo);
-	MemoryContextSwitchTo(caller);
-	return function->fn_extra;
 }
 
 /*
@@ -156,7 +123,7 @@ assign_variant(PG_FUNCTION_ARGS)
 	int			 choice;
 
 	require_argument(fcinfo, 1, "salt");
-	split = cached_split(fcinfo);
+	split = read_once(fcinfo, 2, 5, read_split);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 

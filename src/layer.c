@@ -70,18 +70,7 @@ check_range(const Layer *layer, int number)
 	}
 }
 
-static double
-read_holdout(double holdout)
-{
-	if (!(holdout >= 0.0 && holdout <= 1.0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("holdout must be between 0 and 1, not %g", holdout),
-				 errhint("It is the share of all units that no experiment gets.")));
-	return holdout;
-}
-
-static Layer *
+static void *
 read_layer(FunctionCallInfo fcinfo)
 {
 	Layer *layer = palloc(sizeof(Layer));
@@ -95,28 +84,11 @@ read_layer(FunctionCallInfo fcinfo)
 	layer->ranges = read_ranges(layer, DatumGetArrayTypePCopy(PG_GETARG_DATUM(3)));
 	for (int i = 0; i < layer->count; i++)
 		check_range(layer, i);
-	layer->holdout = read_holdout(PG_GETARG_FLOAT8(4));
+	layer->holdout = PG_GETARG_FLOAT8(4);
+	require_share(layer->holdout, "holdout",
+				  "It is the share of all units that no experiment gets.");
 	layer->method = method_named(PG_GETARG_TEXT_PP(6));
 	return layer;
-}
-
-/* Read once per query, as cached_split() in assign.c. */
-static const Layer *
-cached_layer(FunctionCallInfo fcinfo)
-{
-	FmgrInfo	 *function = fcinfo->flinfo;
-	MemoryContext caller;
-
-	if (function->fn_extra != NULL)
-		return function->fn_extra;
-	if (!get_fn_expr_arg_stable(function, 2) || !get_fn_expr_arg_stable(function, 3) ||
-		!get_fn_expr_arg_stable(function, 4) || !get_fn_expr_arg_stable(function, 6))
-		return read_layer(fcinfo);
-
-	caller = MemoryContextSwitchTo(function->fn_mcxt);
-	function->fn_extra = read_layer(fcinfo);
-	MemoryContextSwitchTo(caller);
-	return function->fn_extra;
 }
 
 /*
@@ -151,7 +123,7 @@ assign_layer(PG_FUNCTION_ARGS)
 
 	require_argument(fcinfo, 1, "layer");
 	require_argument(fcinfo, 5, "holdout_salt");
-	layer = cached_layer(fcinfo);
+	layer = read_once(fcinfo, 2, 6, read_layer);
 	salt = PG_GETARG_TEXT_PP(1);
 	holdout_salt = PG_GETARG_TEXT_PP(5);
 	if (layer->holdout > 0.0)

@@ -1,7 +1,7 @@
 """Is the traffic divided as it should be, by every method?  A million ids of the shapes that ids have.
 
 Everything is fixed (ids, salts), so a run either passes always or never.  Had the salts been drawn at random, each
-p-value would be below the threshold of 1e-5 once in 100,000 times for a perfect hash; there are 77 of them, so
+p-value would be below the threshold of 1e-5 once in 100,000 times for a perfect hash; there are 70 of them, so
 the whole file would raise a false alarm less than once in 1,000 times.
 """
 
@@ -15,8 +15,8 @@ N = 1000000
 THRESHOLD = 1e-5
 SHAPES = ("integers", "uuids", "emails")
 
-# 'growthbook' is another name of growthbook_v1 and 'planout' computes what launchdarkly does (test_same_methods).
-METHODS = [m for m in ref.BUCKETING if m not in ("growthbook", "planout")]
+# Three methods are other views of the same hash: test_same_methods.
+METHODS = [m for m in ref.BUCKETING if m not in ("growthbook", "planout", "statsig_user_bucket")]
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +89,13 @@ def test_a_biased_hash_is_found(ids):
 
 
 def test_same_methods(ids):
-    assert ids.one("SELECT count(*) FROM traffic_ids WHERE integers::int <= 10000 AND ("
-                   "assign_bucket(uuids, 's', 'planout') <> assign_bucket(uuids, 's', 'launchdarkly') OR "
-                   "assign_bucket(uuids, 's', 'growthbook') <> assign_bucket(uuids, 's', 'growthbook_v1'))") == 0
+    """growthbook is growthbook_v1, planout is launchdarkly, and statsig's user bucket is its bucket of 10,000 modulo 1,000."""
+    assert ids.one("""SELECT count(*),
+        count(*) FILTER (WHERE assign_bucket(uuids, 's', 'growthbook') = assign_bucket(uuids, 's', 'growthbook_v1')),
+        count(*) FILTER (WHERE assign_bucket(uuids, 's', 'planout') = assign_bucket(uuids, 's', 'launchdarkly')),
+        count(*) FILTER (WHERE round(1000 * assign_bucket(uuids, 's', 'statsig_user_bucket'))
+                               = round(10000 * assign_bucket(uuids, 's', 'statsig'))::int % 1000)
+        FROM traffic_ids WHERE integers::int <= 10000""") == (10000, 10000, 10000, 10000)
 
 
 @pytest.mark.parametrize("method", list(ref.BUCKETING))
