@@ -4,17 +4,17 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash hash32 bucket digest methods arms moments estimate compare covariates \
-	strata posterior goodness adjust
-SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows assign_method \
-	comparisons stratified bayes srm multiple hashes assign layer expstat
+FORMULAS = stats linear hash hash32 bucket digest methods wilcoxon arms moments estimate compare \
+	covariates strata posterior goodness multinomial adjust orderstat trimmed
+SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows samples assign_method \
+	comparisons stratified bayes srm multiple ranks quantiles outliers hashes assign layer exposure expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm multiple assign plans
+REGRESS = install moments comparisons estimators srm srm_sequential multiple ranks quantiles outliers assign exposure plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.

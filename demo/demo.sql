@@ -179,7 +179,7 @@ SELECT customer,
                       '{Mens E-Mail,Womens E-Mail,No E-Mail}') AS arm,
        assign_variant(customer, 'spring-test',
                       '{Mens E-Mail,Womens E-Mail,No E-Mail}',
-                      coverage => 0.1) AS "arm, if only 10 % take part"
+                      coverage => 0.5) AS "arm, if only half take part"
 FROM unnest('{64001,64002,64003,64004,64005}'::text[]) AS customer;
 
 \echo 'It is as good as drawing lots; the customers of this test would have fallen so:'

@@ -149,6 +149,19 @@ CREATE AGGREGATE stratified_t(m moments, control text) (
 COMMENT ON AGGREGATE stratified_t(moments, text) IS
 'post-stratified difference of means between two variants, the control named; rows are the states of the strata';
 
+CREATE FUNCTION stratified_t(
+	strata moments[],
+	control text DEFAULT NULL,
+	alpha float8 DEFAULT 0.05,
+	alternative text DEFAULT 'two-sided',
+	null_diff float8 DEFAULT 0,
+	metric integer DEFAULT 1,
+	lift_method text DEFAULT 'delta'
+) RETURNS SETOF comparison
+LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 2 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION stratified_t(moments[], text, float8, text, float8, integer, text) IS
+'post-stratified difference of means over an array of the strata''s states, each treatment against the control';
+
 CREATE TYPE bayes_result AS (
 	variant text,
 	control text,
@@ -167,7 +180,7 @@ CREATE TYPE bayes_result AS (
 	method text
 );
 COMMENT ON TYPE bayes_result IS
-'posterior of a treatment''s effect: its mean, standard deviation and credible interval, the chance that it is positive, the expected losses of shipping and of not shipping';
+'posterior of a treatment''s effect: its mean, standard deviation and credible interval, the chance that it is beyond null_diff, the expected losses of shipping and of not shipping';
 
 CREATE FUNCTION bayes_normal(
 	m moments,
@@ -176,9 +189,11 @@ CREATE FUNCTION bayes_normal(
 	control text DEFAULT NULL,
 	alpha float8 DEFAULT 0.05,
 	metric integer DEFAULT 1,
-	scale text DEFAULT 'lift'
+	scale text DEFAULT 'lift',
+	alternative text DEFAULT 'two-sided',
+	null_diff float8 DEFAULT 0
 ) RETURNS SETOF bayes_result
 LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 2 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION bayes_normal(moments, float8, float8, text, float8, integer, text) IS
+COMMENT ON FUNCTION bayes_normal(moments, float8, float8, text, float8, integer, text, text, float8) IS
 'posterior of the lift or the difference of a metric''s mean under a normal prior, each treatment against the control';
 

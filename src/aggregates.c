@@ -10,6 +10,7 @@
 #include "aggregates.h"
 
 #include "arguments.h"
+#include "nodes/execnodes.h"
 
 PG_FUNCTION_INFO_V1(moments_accum);
 PG_FUNCTION_INFO_V1(moments_accum_control);
@@ -113,15 +114,46 @@ state_with_control(FunctionCallInfo fcinfo, int metrics, int number)
 }
 
 /*
+ * The state of almost every row, without a call: a plain aggregate's own, of so
+ * many metrics and without a constant.  NULL in every other case, which
+ * aggregate_state() sorts out.
+ */
+static pg_attribute_always_inline Moments *
+plain_state(FunctionCallInfo fcinfo, int metrics)
+{
+	Moments *m = (Moments *) PG_GETARG_POINTER(0);
+
+	if (PG_ARGISNULL(0) || fcinfo->context == NULL || !IsA(fcinfo->context, AggState) ||
+		!VARATT_IS_4B_U(m) || m->metrics != metrics || m->constantkind != MOMENTS_NO_CONSTANT)
+		return NULL;
+	return m;
+}
+
+/* A text argument, without a call if it is stored in place and as it is. */
+static pg_attribute_always_inline text *
+plain_text(FunctionCallInfo fcinfo, int number)
+{
+	text *value = (text *) PG_GETARG_POINTER(number);
+
+	if (unlikely(VARATT_IS_COMPRESSED(value) || VARATT_IS_EXTERNAL(value)))
+		return PG_GETARG_TEXT_PP(number);
+	return value;
+}
+
+/*
  * Add a row of k metrics.  Its variant is the argument of that number, and the
  * control, if the aggregate takes it, the next one.
  */
 static pg_attribute_always_inline Datum
 accumulate(FunctionCallInfo fcinfo, const double *values, int k, int variant, bool has_control)
 {
-	Moments *m = has_control ? state_with_control(fcinfo, k, variant + 1)
-							 : aggregate_state(fcinfo, k, MOMENTS_NO_CONSTANT, NULL, 0);
-	text	*label = PG_GETARG_TEXT_PP(variant);
+	text	*label = plain_text(fcinfo, variant);
+	Moments *m = has_control ? NULL : plain_state(fcinfo, k);
+
+	if (has_control)
+		m = state_with_control(fcinfo, k, variant + 1);
+	else if (unlikely(m == NULL))
+		m = aggregate_state(fcinfo, k, MOMENTS_NO_CONSTANT, NULL, 0);
 
 	PG_RETURN_POINTER(aggregate_row(m, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label), values, k));
 }

@@ -60,14 +60,14 @@ prior_arguments(FunctionCallInfo fcinfo)
 	return prior;
 }
 
-/* (m, prior_mean, prior_sd, control, alpha, metric, scale) */
+/* (m, prior_mean, prior_sd, control, alpha, metric, scale, alternative, null_diff) */
 Datum
 bayes_normal(PG_FUNCTION_ARGS)
 {
 	const Moments *m = comparison_start(fcinfo);
 	NormalPrior	   prior;
 	Control		   control;
-	double		   alpha;
+	Question	   question = default_question;
 	int			   metric;
 	int			   position = -1;
 	const Arm	  *treatment;
@@ -76,17 +76,19 @@ bayes_normal(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	prior = prior_arguments(fcinfo);
 	control = control_argument(fcinfo, 3, m);
-	alpha = alpha_argument(fcinfo, 4);
+	question.alpha = alpha_argument(fcinfo, 4);
 	metric = metric_argument(fcinfo, 5, "metric", m);
+	question.alternative = alternative_argument(fcinfo, 7);
+	question.null_diff = finite_argument(fcinfo, 8, "null_diff");
 
 	treatment = next_treatment(m, &control, &position);
 	do
 	{
 		Estimate		t = estimate_mean(m, treatment, metric);
 		Estimate		c = estimate_mean(m, control.arm, metric);
-		NormalPosterior posterior = normal_posterior(&t, &c, &prior, alpha);
+		NormalPosterior posterior = normal_posterior(&t, &c, &prior, &question);
 
-		put_posterior(fcinfo, &t, &c, treatment, &control, &posterior, alpha);
+		put_posterior(fcinfo, &t, &c, treatment, &control, &posterior, question.alpha);
 		treatment = next_treatment(m, &control, &position);
 	} while (treatment != NULL);
 	return (Datum) 0;

@@ -259,10 +259,13 @@ compare_welch(const Estimate *treatment, const Estimate *control, const SharedEr
 	Interval   interval;
 
 	c.std_error = sqrt(treatment->squared_error + control->squared_error + both);
-	if (!(c.std_error > 0.0))
-		return c;
-
 	c.statistic = (c.diff - question->null_diff) / c.std_error;
+	if (!(c.std_error > 0.0 && isfinite(c.statistic)))
+	{
+		c.statistic = NAN;
+		return c;
+	}
+
 	c.df = welch_df(treatment->squared_error, treatment->df, control->squared_error, control->df,
 					both, s->df);
 	c.p_value = p_value(c.statistic, c.df, question->alternative);

@@ -7,18 +7,25 @@
 #include <math.h>
 
 #include "arguments.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #define COMPARISON_COLUMNS 18
 
-static Datum
-label_datum(const char *label, int len)
+/* Refuse an estimate that a float8 cannot hold, or whose variance it cannot. */
+void
+check_estimate(const Estimate *estimate, const char *what)
 {
-	return PointerGetDatum(cstring_to_text_with_len(label, len));
+	if (isinf(estimate->value) || isinf(estimate->squared_error))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the variance of the %s is out of range for double precision", what),
+				 errhint("Scale the metric down, for instance by choosing a larger unit.")));
 }
 
-static HeapTuple
-comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment,
+/* A row; a label that is not known is NULL. */
+HeapTuple
+comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 				 const text *control)
 {
 	const double numbers[] = {
@@ -29,9 +36,7 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	int	  column = 0;
 
 	nulls[column] = treatment == NULL;
-	if (treatment != NULL)
-		values[column] = label_datum(treatment->label, arm_label_length(treatment));
-	column++;
+	values[column++] = PointerGetDatum(treatment);
 	nulls[column] = control == NULL;
 	values[column++] = PointerGetDatum(control);
 	values[column++] = Int64GetDatum(c->n);
@@ -45,6 +50,12 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	Assert(column == COMPARISON_COLUMNS && column == descriptor->natts);
 
 	return heap_form_tuple(descriptor, values, nulls);
+}
+
+static text *
+arm_label(const Arm *arm)
+{
+	return arm == NULL ? NULL : cstring_to_text_with_len(arm->label, arm_label_length(arm));
 }
 
 Control
@@ -96,28 +107,47 @@ Datum
 one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
 		const Control *control)
 {
-	PG_RETURN_DATUM(HeapTupleGetDatum(
-		comparison_tuple(row_descriptor(fcinfo), comparison, treatment, control->label)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(comparison_tuple(row_descriptor(fcinfo), comparison,
+													   arm_label(treatment), control->label)));
+}
+
+/*
+ * The finished state of an aggregate of so many metrics, and at least so many
+ * arms.  A final function is a function that anybody can call with any state.
+ */
+const Moments *
+final_state(FunctionCallInfo fcinfo, int metrics, int arms)
+{
+	const Moments *m = PG_GETARG_MOMENTS(0);
+
+	if (m->metrics != metrics || m->arms.count < arms)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("not a state of this aggregate: it has %d metrics and %d variants",
+						m->metrics, m->arms.count),
+				 errhint("Final functions are not meant to be called; the functions over moments, "
+						 "such as welch_t(m), are.")));
+	return moments_finish(m);
 }
 
 Datum
-comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
-					const void *details)
+comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
+					const char *two_step, CompareArms compare, const void *details)
 {
-	const Moments *state =
-		PG_ARGISNULL(0) ? moments_create(0, MOMENTS_NO_CONSTANT, NULL, 0) : PG_GETARG_MOMENTS(0);
+	const Moments *state = PG_ARGISNULL(0) ? moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0)
+										   : PG_GETARG_MOMENTS(0);
+	const Moments *m = PG_ARGISNULL(0) ? state : final_state(fcinfo, metrics, 0);
 	bool		   control_given = state->constantkind == MOMENTS_CONTROL;
-	const Moments *m = moments_finish(state);
 	Control	   control = find_control(m, control_given ? state->data : NULL, state->constantsize);
 	int		   position = -1;
 	const Arm *treatment = next_treatment(m, &control, &position);
-	Comparison comparison = compare(m, treatment, control.arm, &default_question, details);
+	Comparison comparison;
 
 	check_two_variants(m,
 					   psprintf("Use the two-step form, which gives a row per treatment: SELECT "
-								"c.* FROM (SELECT moments_agg(metric, variant) AS m FROM ...) "
-								"s, %s(s.m) c.",
-								function));
+								"c.* FROM (SELECT %s AS m FROM ...) s, %s(s.m) c.",
+								two_step, function));
+	comparison = compare(m, treatment, control.arm, &default_question, details);
 	return one_row(fcinfo, &comparison, treatment, &control);
 }
 
@@ -166,17 +196,24 @@ metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Mom
 	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
 }
 
+Alternative
+alternative_argument(FunctionCallInfo fcinfo, int number)
+{
+	/* In the order of the enum Alternative. */
+	static const char *const names[] = {"two-sided", "greater", "less"};
+
+	return (Alternative) choice_argument(fcinfo, number, "alternative", names, lengthof(names));
+}
+
 static Question
 question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
-	/* In the order of the enums Alternative and LiftMethod. */
-	static const char *const alternatives[] = {"two-sided", "greater", "less"};
+	/* In the order of the enum LiftMethod. */
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
 	Question				 question;
 
 	question.alpha = alpha_argument(fcinfo, 2);
-	question.alternative =
-		choice_argument(fcinfo, 3, "alternative", alternatives, lengthof(alternatives));
+	question.alternative = alternative_argument(fcinfo, 3);
 	question.null_diff = finite_argument(fcinfo, 4, "null_diff");
 	question.lift_method =
 		choice_argument(fcinfo, lift_method, "lift_method", lift_methods, lengthof(lift_methods));
@@ -200,8 +237,9 @@ put_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatm
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	tuplestore_puttuple(result->setResult,
-						comparison_tuple(result->setDesc, comparison, treatment, control->label));
+	tuplestore_puttuple(
+		result->setResult,
+		comparison_tuple(result->setDesc, comparison, arm_label(treatment), control->label));
 }
 
 const Moments *
@@ -224,6 +262,7 @@ comparison_per_treatment(FunctionCallInfo fcinfo, const Moments *m, int lift_met
 	{
 		Comparison comparison = compare(m, treatment, control.arm, &question, details);
 
+		CHECK_FOR_INTERRUPTS();
 		put_row(fcinfo, &comparison, treatment, &control);
 		treatment = next_treatment(m, &control, &position);
 	} while (treatment != NULL);

@@ -9,6 +9,8 @@
 #include "compare.h"
 #include "moments_fmgr.h"
 
+#include "funcapi.h"
+
 /*
  * How to compare two arms; either may be NULL, an arm without units.  `details`
  * is what the estimator needs beyond the question.
@@ -28,14 +30,24 @@ extern Control	  find_control(const Moments *m, const char *label, int len);
 extern Control	  control_argument(FunctionCallInfo fcinfo, int number, const Moments *m);
 extern const Arm *next_treatment(const Moments *m, const Control *control, int *position);
 
-extern double alpha_argument(FunctionCallInfo fcinfo, int number);
-extern double finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
+extern double	   alpha_argument(FunctionCallInfo fcinfo, int number);
+extern Alternative alternative_argument(FunctionCallInfo fcinfo, int number);
+extern double	   finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
 
-/* Final function of a one-step aggregate. */
-extern Datum comparison_one_step(FunctionCallInfo fcinfo, const char *function, CompareArms compare,
-								 const void *details);
-extern void	 check_two_variants(const Moments *m, const char *hint);
+extern void		 check_estimate(const Estimate *estimate, const char *what);
+extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
+								  const text *control);
+
+/*
+ * Final function of a one-step aggregate over states of so many metrics.  For
+ * more than two variants there is `function` over the state that `two_step`
+ * gathers.
+ */
+extern Datum comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
+								 const char *two_step, CompareArms compare, const void *details);
+extern const Moments *final_state(FunctionCallInfo fcinfo, int metrics, int arms);
+extern void			  check_two_variants(const Moments *m, const char *hint);
 extern Datum one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
 					 const Control *control);
 

@@ -40,7 +40,8 @@ static const int first_metric = 0;
 Datum
 welch_t_final(PG_FUNCTION_ARGS)
 {
-	return comparison_one_step(fcinfo, "welch_t", welch_arms, &first_metric);
+	return comparison_one_step(fcinfo, 1, "welch_t", "moments_agg(metric, variant)", welch_arms,
+							   &first_metric);
 }
 
 /* Functions whose arguments 5 and 6 are the metric and the lift method. */
@@ -97,7 +98,8 @@ proportion_arms(const Moments *m, const Arm *treatment, const Arm *control,
 Datum
 proportion_z_final(PG_FUNCTION_ARGS)
 {
-	return comparison_one_step(fcinfo, "proportion_z", proportion_arms, &first_metric);
+	return comparison_one_step(fcinfo, 1, "proportion_z", "moments_agg(success::int, variant)",
+							   proportion_arms, &first_metric);
 }
 
 Datum
@@ -124,7 +126,8 @@ delta_ratio_final(PG_FUNCTION_ARGS)
 {
 	static const int positions[] = {0, 1};
 
-	return comparison_one_step(fcinfo, "delta_ratio", ratio_arms, positions);
+	return comparison_one_step(fcinfo, 2, "delta_ratio", "moments_agg(num, den, variant)",
+							   ratio_arms, positions);
 }
 
 /* (m, control, alpha, alternative, null_diff, num, den, lift_method) */
@@ -141,7 +144,7 @@ delta_ratio(PG_FUNCTION_ARGS)
 	return comparison_per_treatment(fcinfo, m, 7, ratio_arms, positions);
 }
 
-/* ---- covariates: details is a CovariateSet ---- */
+/* ---- covariates: details is an Adjustment ---- */
 
 static Comparison
 named_by_covariates(Comparison comparison, const CovariateModel *model)
@@ -156,11 +159,12 @@ static Comparison
 adjusted_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
 			  const void *details)
 {
-	CovariateModel model = covariate_model(m, NULL, details);
-	Estimate	   t = estimate_adjusted(m, treatment, &model);
-	Estimate	   c = estimate_adjusted(m, control, &model);
+	const Adjustment *adjustment = details;
+	Estimate		  t = estimate_adjusted(m, treatment, adjustment, &adjustment->pooled);
+	Estimate		  c = estimate_adjusted(m, control, adjustment, &adjustment->pooled);
 
-	return named_by_covariates(compare_welch(&t, &c, NULL, question, "cuped_adjust"), &model);
+	return named_by_covariates(compare_welch(&t, &c, NULL, question, "cuped_adjust"),
+							   &adjustment->pooled);
 }
 
 /* A theta for each arm (Lin 2013). */
@@ -168,48 +172,65 @@ static Comparison
 interacted_arms(const Moments *m, const Arm *treatment, const Arm *control,
 				const Question *question, const void *details)
 {
-	CovariateModel model_t = covariate_model(m, treatment, details);
-	CovariateModel model_c = covariate_model(m, control, details);
-	Estimate	   t = estimate_adjusted(m, treatment, &model_t);
-	Estimate	   c = estimate_adjusted(m, control, &model_c);
-	SharedError	   shared = shared_error(m, &model_t, &model_c);
-	Comparison	   comparison = compare_welch(&t, &c, &shared, question, "cuped_adjust");
+	const Adjustment *adjustment = details;
+	CovariateModel	  model_t = covariate_model(m, treatment);
+	CovariateModel	  model_c = covariate_model(m, control);
+	Estimate		  t = estimate_adjusted(m, treatment, adjustment, &model_t);
+	Estimate		  c = estimate_adjusted(m, control, adjustment, &model_c);
+	SharedError		  shared = shared_error(m, adjustment, &model_t, &model_c);
+	Comparison		  comparison = compare_welch(&t, &c, &shared, question, "cuped_adjust");
 
 	return named_by_covariates(comparison, model_t.used < model_c.used ? &model_t : &model_c);
 }
 
-/* The covariate and whether it is missing. */
-static const CovariateSet one_covariate = {0, 2, {1, 2}};
+/* A state of y, x and whether x is missing. */
+#define COVARIATE_METRICS 3
+
+static Comparison
+adjusted_pair(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
+			  const void *details)
+{
+	Adjustment adjustment;
+
+	adjustment_prepare(m, &adjustment);
+	return adjusted_arms(m, treatment, control, question, &adjustment);
+}
 
 Datum
 cuped_adjust_final(PG_FUNCTION_ARGS)
 {
-	return comparison_one_step(fcinfo, "cuped_adjust", adjusted_arms, &one_covariate);
+	return comparison_one_step(fcinfo, COVARIATE_METRICS, "cuped_adjust",
+							   "moments_agg(ARRAY[y, coalesce(x, 0), (x IS NULL)::int], variant)",
+							   adjusted_pair, NULL);
 }
 
-/* The positions given, or all metrics but the adjusted one. */
-static CovariateSet
-covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Moments *m)
+/*
+ * The state of the metric and its covariates: those at the positions given, or
+ * all metrics but the adjusted one.
+ */
+static const Moments *
+select_covariates(FunctionCallInfo fcinfo, const Moments *m, int metric, int number)
 {
-	CovariateSet set = {metric, 0, {0}};
-	int32		*positions;
-	int			 count;
+	int	   selected[MOMENTS_METRICS_MAX] = {metric};
+	int	   count = 1;
+	int32 *positions;
+	int	   given;
 
 	if (PG_ARGISNULL(number))
 	{
 		for (int i = 0; i < m->metrics; i++)
 		{
 			if (i != metric)
-				set.covariates[set.count++] = i;
+				selected[count++] = i;
 		}
-		return set;
+		return moments_select_metrics(m, selected, count);
 	}
 
 	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(number)) == 0)
-		return set;
-	positions =
-		array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX, &count);
-	for (int i = 0; i < count; i++)
+		return moments_select_metrics(m, selected, count);
+	positions = array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX - 1,
+							   &given);
+	for (int i = 0; i < given; i++)
 	{
 		int covariate = metric_position(positions[i], m->metrics, "covariate");
 
@@ -218,9 +239,9 @@ covariate_arguments(FunctionCallInfo fcinfo, int metric, int number, const Momen
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("metric %d cannot be its own covariate", metric + 1),
 					 errhint("A covariate is measured before the experiment.")));
-		set.covariates[set.count++] = covariate;
+		selected[count++] = covariate;
 	}
-	return set;
+	return moments_select_metrics(m, selected, count);
 }
 
 /*
@@ -231,14 +252,15 @@ Datum
 cuped_adjust(PG_FUNCTION_ARGS)
 {
 	const Moments *m = comparison_start(fcinfo);
-	CovariateSet   set;
+	Adjustment	   adjustment;
 
 	if (m == NULL)
 		return (Datum) 0;
-	set = covariate_arguments(fcinfo, metric_argument(fcinfo, 5, "metric", m), 7, m);
+	m = select_covariates(fcinfo, m, metric_argument(fcinfo, 5, "metric", m), 7);
 	require_argument(fcinfo, 8, "interacted");
-	return comparison_per_treatment(fcinfo, m, 6,
-									PG_GETARG_BOOL(8) ? interacted_arms : adjusted_arms, &set);
+	adjustment_prepare(m, &adjustment);
+	return comparison_per_treatment(
+		fcinfo, m, 6, PG_GETARG_BOOL(8) ? interacted_arms : adjusted_arms, &adjustment);
 }
 
 /* The model alone, of units without variants. */
@@ -250,8 +272,8 @@ cuped_model_final(PG_FUNCTION_ARGS)
 
 	if (!PG_ARGISNULL(0))
 	{
-		const Moments  *m = moments_finish(PG_GETARG_MOMENTS(0));
-		CovariateReport report = covariate_report(m, moments_arm(m, 0), &one_covariate);
+		const Moments  *m = final_state(fcinfo, COVARIATE_METRICS, 1);
+		CovariateReport report = covariate_report(m, moments_arm(m, 0));
 		const double	numbers[] = {report.theta, report.mean_y, report.mean_x, report.correlation,
 									 report.variance_reduction};
 
@@ -265,18 +287,18 @@ cuped_model_final(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
 }
 
-/* ---- adjusted ratios: details is the positions of num, den, num_pre, den_pre ---- */
+/* ---- adjusted ratios: details is a RatioAdjustment ---- */
 
 static Comparison
 adjusted_ratio_arms(const Moments *m, const Arm *treatment, const Arm *control,
 					const Question *question, const void *details)
 {
-	Estimate t = estimate_adjusted_ratio(m, treatment, details);
-	Estimate c = estimate_adjusted_ratio(m, control, details);
+	const RatioAdjustment *adjustment = details;
+	Estimate			   t = estimate_adjusted_ratio(m, treatment, adjustment);
+	Estimate			   c = estimate_adjusted_ratio(m, control, adjustment);
 
 	return compare_welch(&t, &c, NULL, question,
-						 ratio_slope(m, details) == 0.0 ? "cuped_ratio, not adjusted"
-														: "cuped_ratio");
+						 adjustment->theta == 0.0 ? "cuped_ratio, not adjusted" : "cuped_ratio");
 }
 
 /*
@@ -289,10 +311,13 @@ cuped_ratio(PG_FUNCTION_ARGS)
 	static const char *const names[] = {"num", "den", "num_pre", "den_pre"};
 	const Moments			*m = comparison_start(fcinfo);
 	int						 positions[lengthof(names)];
+	RatioAdjustment			 adjustment;
 
 	if (m == NULL)
 		return (Datum) 0;
 	for (int i = 0; i < lengthof(names); i++)
 		positions[i] = metric_argument(fcinfo, 5 + i, names[i], m);
-	return comparison_per_treatment(fcinfo, m, 9, adjusted_ratio_arms, positions);
+	m = moments_select_metrics(m, positions, lengthof(names));
+	adjustment = ratio_adjustment(m);
+	return comparison_per_treatment(fcinfo, m, 9, adjusted_ratio_arms, &adjustment);
 }

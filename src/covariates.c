@@ -34,27 +34,6 @@ total(const Moments *m, int metric)
 	return sum;
 }
 
-/*
- * How far an arm's (rounded) mean is from the mean over the units of all arms:
- * the differences of arms, averaged, so that a large common mean costs no
- * digits.
- */
-static double
-distance_to_centre(const Moments *m, const Arm *arm, int metric)
-{
-	double own = moments_mean(m, arm)[metric];
-	double sum = 0.0;
-
-	for (int i = 0; i < m->arms.count; i++)
-	{
-		const Arm *other = moments_arm(m, i);
-
-		sum += (double) other->n * (own - moments_mean(m, other)[metric]) -
-			moments_residual(m, other)[metric];
-	}
-	return sum / total_units(m);
-}
-
 /* The co-moment of two metrics within one arm, or summed over all (NULL). */
 static double
 within_comoment(const Moments *m, const Arm *arm, int i, int j)
@@ -75,52 +54,44 @@ within_comoment(const Moments *m, const Arm *arm, int i, int j)
  * of all arms pooled (ANCOVA), or of one arm (Lin 2013).
  */
 CovariateModel
-covariate_model(const Moments *m, const Arm *arm, const CovariateSet *set)
+covariate_model(const Moments *m, const Arm *arm)
 {
-	CovariateModel model = {*set, 0, {0}};
+	CovariateModel model = {0};
+	int			   covariates = m->metrics - 1;
 	double		   sxx[MOMENTS_METRICS_MAX * (MOMENTS_METRICS_MAX + 1) / 2];
 	double		   sxy[MOMENTS_METRICS_MAX];
 
-	for (int i = 0; i < set->count; i++)
+	for (int i = 0; i < covariates; i++)
 	{
-		int x = set->covariates[i];
-
-		sxy[i] = within_comoment(m, arm, x, set->metric);
+		sxy[i] = within_comoment(m, arm, i + 1, 0);
 		for (int j = 0; j <= i; j++)
-			sxx[packed_index(i, j)] = within_comoment(m, arm, x, set->covariates[j]);
+			sxx[packed_index(i, j)] = within_comoment(m, arm, i + 1, j + 1);
 	}
-	model.used = solve_semidefinite(sxx, sxy, set->count, model.theta);
+	model.used = solve_semidefinite(sxx, sxy, covariates, model.theta);
+	model.residual_df = arm != NULL ? (double) arm->n - 1.0 : total_units(m) - m->arms.count;
+	model.residual_df -= model.used;
 	return model;
 }
 
 /*
- * The adjusted mean, g = mean_y - theta' (mean_x - centre), its variance that
- * of y - theta' x:  s_yy - 2 theta' s_xy + theta' S_xx theta.
+ * How far an arm's (rounded) mean is from that of the first arm: a large common
+ * mean costs no digits.
  */
-Estimate
-estimate_adjusted(const Moments *m, const Arm *arm, const CovariateModel *model)
+static double
+distance_to_first(const Moments *m, const Arm *arm, int metric)
 {
-	double gradient[MOMENTS_METRICS_MAX] = {0};
-	double value;
+	return moments_mean(m, arm)[metric] - moments_mean(m, moments_arm(m, 0))[metric];
+}
 
-	if (arm == NULL)
-		return estimate_mean(m, arm, model->set.metric);
-
-	value = moments_mean(m, arm)[model->set.metric];
-	gradient[model->set.metric] = 1.0;
-	for (int i = 0; i < model->set.count; i++)
-	{
-		int x = model->set.covariates[i];
-
-		value -= model->theta[i] * distance_to_centre(m, arm, x);
-		gradient[x] -= model->theta[i];
-	}
-	return estimate_at(m, arm, value, gradient);
+static double
+distance_to_centre(const Moments *m, const Arm *arm, const Adjustment *adjustment, int metric)
+{
+	return distance_to_first(m, arm, metric) - adjustment->centre[metric];
 }
 
 /* Sample covariance of two metrics over the units of all arms. */
 static double
-pooled_covariance(const Moments *m, int i, int j)
+pooled_covariance(const Moments *m, const Adjustment *adjustment, int i, int j)
 {
 	double sum = 0.0;
 
@@ -129,24 +100,81 @@ pooled_covariance(const Moments *m, int i, int j)
 		const Arm *arm = moments_arm(m, a);
 
 		sum += moments_comoments(m, arm)[packed_index(i, j)] +
-			(double) arm->n * distance_to_centre(m, arm, i) * distance_to_centre(m, arm, j);
+			(double) arm->n * distance_to_centre(m, arm, adjustment, i) *
+				distance_to_centre(m, arm, adjustment, j);
 	}
-	return sum / (total_units(m) - 1.0);
+	return sum / (adjustment->units - 1.0);
+}
+
+void
+adjustment_prepare(const Moments *m, Adjustment *adjustment)
+{
+	adjustment->units = total_units(m);
+	adjustment->pooled = covariate_model(m, NULL);
+	for (int i = 0; i < m->metrics; i++)
+	{
+		double sum = 0.0;
+
+		for (int a = 0; a < m->arms.count; a++)
+		{
+			const Arm *arm = moments_arm(m, a);
+
+			sum += (double) arm->n * distance_to_first(m, arm, i) + moments_residual(m, arm)[i];
+		}
+		adjustment->centre[i] = sum / adjustment->units;
+		for (int j = 0; j <= i; j++)
+			adjustment->covariance[packed_index(i, j)] = pooled_covariance(m, adjustment, i, j);
+	}
+}
+
+/* What a fit leaves of a variance that it explains in full is rounding. */
+#define ROUNDING_SHARE 1e-14
+
+/*
+ * The adjusted mean, g = mean_y - theta' (mean_x - centre), its variance that
+ * of y - theta' x:  s_yy - 2 theta' s_xy + theta' S_xx theta.  A theta that
+ * fits its units whatever they are leaves nothing to tell the error from.
+ */
+Estimate
+estimate_adjusted(const Moments *m, const Arm *arm, const Adjustment *adjustment,
+				  const CovariateModel *model)
+{
+	double	 gradient[MOMENTS_METRICS_MAX] = {1.0};
+	double	 value;
+	double	 unadjusted;
+	Estimate estimate;
+
+	if (arm == NULL)
+		return estimate_mean(m, arm, 0);
+
+	value = moments_mean(m, arm)[0];
+	for (int i = 1; i < m->metrics; i++)
+	{
+		value -= model->theta[i - 1] * distance_to_centre(m, arm, adjustment, i);
+		gradient[i] = -model->theta[i - 1];
+	}
+	estimate = estimate_at(m, arm, value, gradient);
+	unadjusted = estimate_mean(m, arm, 0).squared_error;
+	if (estimate.squared_error <= ROUNDING_SHARE * unadjusted)
+		estimate.squared_error = 0.0;
+	if (model->used > 0 && model->residual_df <= 0.0)
+		estimate.squared_error = NAN;
+	return estimate;
 }
 
 /* Covariance of theta_a' x and theta_b' x for x the mean of all units. */
 static double
-centre_covariance(const Moments *m, const CovariateModel *a, const CovariateModel *b)
+centre_covariance(const Moments *m, const Adjustment *adjustment, const CovariateModel *a,
+				  const CovariateModel *b)
 {
 	double sum = 0.0;
 
-	for (int i = 0; i < a->set.count; i++)
+	for (int i = 1; i < m->metrics; i++)
 	{
-		for (int j = 0; j < b->set.count; j++)
-			sum += a->theta[i] * b->theta[j] *
-				pooled_covariance(m, a->set.covariates[i], b->set.covariates[j]);
+		for (int j = 1; j < m->metrics; j++)
+			sum += a->theta[i - 1] * b->theta[j - 1] * adjustment->covariance[packed_index(i, j)];
 	}
-	return sum / total_units(m);
+	return sum / adjustment->units;
 }
 
 /*
@@ -162,14 +190,15 @@ centre_covariance(const Moments *m, const CovariateModel *a, const CovariateMode
  * heterogeneous treatment effects", for units that are a sample themselves).
  */
 SharedError
-shared_error(const Moments *m, const CovariateModel *treatment, const CovariateModel *control)
+shared_error(const Moments *m, const Adjustment *adjustment, const CovariateModel *treatment,
+			 const CovariateModel *control)
 {
 	SharedError shared;
 
-	shared.treatment = centre_covariance(m, treatment, treatment);
-	shared.control = centre_covariance(m, control, control);
-	shared.covariance = centre_covariance(m, treatment, control);
-	shared.df = total_units(m) - 1.0;
+	shared.treatment = centre_covariance(m, adjustment, treatment, treatment);
+	shared.control = centre_covariance(m, adjustment, control, control);
+	shared.covariance = centre_covariance(m, adjustment, treatment, control);
+	shared.df = adjustment->units - 1.0;
 	return shared;
 }
 
@@ -184,20 +213,23 @@ partial_comoment(const double *c, int i, int j, int given)
 }
 
 /*
- * Theta and correlation are given the indicator of a missing covariate (the
- * set's second member), theta and mean_x so those of the units whose covariate
- * is known.  The reduction is of the variance of all units:
+ * The report on a state of y, x and the indicator of a missing x.  Theta and
+ * correlation are given the indicator, theta and mean_x so those of the units
+ * whose covariate is known.  The reduction is of the variance of all units:
  *
  *		1 - var(y - theta' x) / var(y) = theta' s_xy / s_yy
  */
 CovariateReport
-covariate_report(const Moments *m, const Arm *arm, const CovariateSet *set)
+covariate_report(const Moments *m, const Arm *arm)
 {
-	CovariateModel	model = covariate_model(m, arm, set);
+	enum
+	{
+		y,
+		x,
+		missing
+	};
+	CovariateModel	model = covariate_model(m, arm);
 	CovariateReport report = {NAN, NAN, NAN, NAN, NAN};
-	int				y = set->metric;
-	int				x = set->covariates[0];
-	int				missing = set->covariates[1];
 	const double   *mean = moments_mean(m, arm);
 	const double   *c = moments_comoments(m, arm);
 	double			sxx = partial_comoment(c, x, x, missing);
@@ -251,8 +283,8 @@ bilinear_form(const Moments *m, const Arm *arm, const double *u, const double *v
  * ratio before the experiment; 0 if there is nothing to adjust by: a ratio
  * before that did not vary, or is not defined in some arm.
  */
-double
-ratio_slope(const Moments *m, const int *positions)
+static double
+ratio_slope(const Moments *m)
 {
 	double sxx = 0.0;
 	double sxy = 0.0;
@@ -260,17 +292,25 @@ ratio_slope(const Moments *m, const int *positions)
 	for (int a = 0; a < m->arms.count; a++)
 	{
 		const Arm *arm = moments_arm(m, a);
-		double	   u[MOMENTS_METRICS_MAX] = {0};
-		double	   v[MOMENTS_METRICS_MAX] = {0};
+		double	   u[4] = {0};
+		double	   v[4] = {0};
 
-		if (moments_mean(m, arm)[positions[1]] == 0.0 || moments_mean(m, arm)[positions[3]] == 0.0)
+		if (moments_mean(m, arm)[1] == 0.0 || moments_mean(m, arm)[3] == 0.0)
 			return 0.0;
-		ratio_gradient(m, arm, positions[0], positions[1], u);
-		ratio_gradient(m, arm, positions[2], positions[3], v);
+		ratio_gradient(m, arm, 0, 1, u);
+		ratio_gradient(m, arm, 2, 3, v);
 		sxy += bilinear_form(m, arm, u, v);
 		sxx += bilinear_form(m, arm, v, v);
 	}
 	return sxx > 0.0 ? sxy / sxx : 0.0;
+}
+
+RatioAdjustment
+ratio_adjustment(const Moments *m)
+{
+	RatioAdjustment adjustment = {ratio_slope(m), total(m, 2) / total(m, 3)};
+
+	return adjustment;
 }
 
 /*
@@ -279,26 +319,24 @@ ratio_slope(const Moments *m, const int *positions)
  *		g = R - theta (R_pre - centre),		R = num / den
  *
  * with theta the slope of the linearised values (Deng et al. 2013, appendix B),
- * and the centre the ratio before the experiment over all units.  Positions:
- * num, den, num_pre, den_pre.
+ * and the centre the ratio before the experiment over all units.
  */
 Estimate
-estimate_adjusted_ratio(const Moments *m, const Arm *arm, const int *positions)
+estimate_adjusted_ratio(const Moments *m, const Arm *arm, const RatioAdjustment *adjustment)
 {
-	Estimate ratio = estimate_ratio(m, arm, positions[0], positions[1]);
-	Estimate before = estimate_ratio(m, arm, positions[2], positions[3]);
-	double	 theta = ratio_slope(m, positions);
-	double	 gradient[MOMENTS_METRICS_MAX] = {0};
-	double	 pre[MOMENTS_METRICS_MAX] = {0};
-	double	 centre;
+	Estimate ratio = estimate_ratio(m, arm, 0, 1);
+	double	 theta = adjustment->theta;
+	double	 gradient[4] = {0};
+	double	 pre[4] = {0};
+	double	 before;
 
 	if (isnan(ratio.value) || theta == 0.0)
 		return ratio;
 
-	centre = total(m, positions[2]) / total(m, positions[3]);
-	ratio_gradient(m, arm, positions[0], positions[1], gradient);
-	ratio_gradient(m, arm, positions[2], positions[3], pre);
-	for (int i = 0; i < m->metrics; i++)
+	before = moments_mean(m, arm)[2] / moments_mean(m, arm)[3];
+	ratio_gradient(m, arm, 0, 1, gradient);
+	ratio_gradient(m, arm, 2, 3, pre);
+	for (int i = 0; i < 4; i++)
 		gradient[i] -= theta * pre[i];
-	return estimate_at(m, arm, ratio.value - theta * (before.value - centre), gradient);
+	return estimate_at(m, arm, ratio.value - theta * (before - adjustment->centre), gradient);
 }

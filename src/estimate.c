@@ -97,5 +97,5 @@ is_binary_metric(const Moments *m, const Arm *arm, int metric)
 	double expected = n * p * (1.0 - p);
 	double found = moments_comoments(m, arm)[packed_index(metric, metric)];
 
-	return p >= 0.0 && p <= 1.0 && fabs(found - expected) <= 1e-9 * n;
+	return p >= 0.0 && p <= 1.0 && fabs(found - expected) <= 1e-9 + 1e-12 * n;
 }

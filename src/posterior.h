@@ -5,7 +5,7 @@
 #ifndef EXPSTAT_POSTERIOR_H
 #define EXPSTAT_POSTERIOR_H
 
-#include "estimate.h"
+#include "compare.h"
 
 /* An infinite standard deviation is a flat prior. */
 typedef struct NormalPrior
@@ -27,7 +27,8 @@ typedef struct NormalPosterior
 	double loss_keep;
 } NormalPosterior;
 
+/* Of the question, null_diff is on the scale of the prior, and lift_method is not used. */
 extern NormalPosterior normal_posterior(const Estimate *treatment, const Estimate *control,
-										const NormalPrior *prior, double alpha);
+										const NormalPrior *prior, const Question *question);
 
 #endif /* EXPSTAT_POSTERIOR_H */

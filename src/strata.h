@@ -8,14 +8,18 @@
 
 #include "estimate.h"
 
-/* Sums over the strata of one arm, to be divided by the units of all strata. */
+/*
+ * Sums over the strata of one arm, to be divided by the units of all strata;
+ * `low` is what rounding loses of them.
+ */
 typedef struct StratifiedArm
 {
 	int64  units;
 	double sum;
 	double low;
 	double squared_error;
-	double squared_error_df; /* of squares over their degrees of freedom */
+	double squared_error_low;
+	double root; /* of the squares of squared errors over their degrees of freedom */
 } StratifiedArm;
 
 typedef struct Strata
@@ -26,7 +30,8 @@ typedef struct Strata
 	StratifiedArm control;
 } Strata;
 
-extern void strata_add(Strata *strata, const Moments *m, const Arm *treatment, const Arm *control);
+extern void
+strata_add(Strata *strata, const Moments *m, const Arm *treatment, const Arm *control, int metric);
 extern Estimate strata_estimate(const Strata *strata, const StratifiedArm *arm);
 
 #endif /* EXPSTAT_STRATA_H */

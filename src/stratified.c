@@ -1,13 +1,14 @@
 /*
  * stratified.c
- *		The aggregate stratified_t over the states of the strata.
+ *		stratified_t over the states of the strata, as aggregate and as function.
  *
- * Its state is the array of these states, for which strata count, and with what
+ * The aggregate's state is the array of these states, for which strata count, and with what
  * weight, is known only at the end.  The control label travels in each of them.
  */
 #include "comparison_rows.h"
 
 #include "arguments.h"
+#include "miscadmin.h"
 #include "strata.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -16,12 +17,23 @@ PG_FUNCTION_INFO_V1(strata_accum);
 PG_FUNCTION_INFO_V1(strata_accum_control);
 PG_FUNCTION_INFO_V1(strata_combine);
 PG_FUNCTION_INFO_V1(stratified_t_final);
+PG_FUNCTION_INFO_V1(stratified_t);
 
+/* The states in an array; a NULL is a stratum without units. */
 static void
 strata_elements(ArrayType *array, Datum **elements, int *count)
 {
-	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, elements, NULL,
-					  count);
+	bool *nulls;
+	int	  length;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, elements, &nulls,
+					  &length);
+	*count = 0;
+	for (int i = 0; i < length; i++)
+	{
+		if (!nulls[i])
+			(*elements)[(*count)++] = (*elements)[i];
+	}
 }
 
 /* The type moments, from the function's own signature. */
@@ -129,17 +141,27 @@ strata_combine(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(EOHPGetRWDatum(&strata->hdr));
 }
 
+typedef struct StratumList
+{
+	Datum *states;
+	int	   count;
+	int	   metric;
+} StratumList;
+
 /* The merged states of all strata, which tell the arms and the control. */
 static Moments *
-merge_strata(Datum *elements, int count)
+merge_strata(const StratumList *list)
 {
-	const Moments *first = DatumGetMoments(elements[0]);
-	Moments		  *all =
-		moments_with_constant(first, first->constantkind, first->data, first->constantsize);
+	const Moments *first;
+	Moments		  *all;
 
-	for (int i = 1; i < count; i++)
-		all = moments_merge(all, DatumGetMoments(elements[i]));
-	(void) metric_position(1, all->metrics, "metric");
+	if (list->count == 0)
+		return moments_create(1, MOMENTS_NO_CONSTANT, NULL, 0);
+
+	first = DatumGetMoments(list->states[0]);
+	all = moments_with_constant(first, first->constantkind, first->data, first->constantsize);
+	for (int i = 1; i < list->count; i++)
+		all = moments_merge(all, DatumGetMoments(list->states[i]));
 	return all;
 }
 
@@ -151,49 +173,72 @@ same_arm(const Moments *m, const Arm *arm)
 	return position < 0 ? NULL : moments_arm(m, position);
 }
 
+/* Compares arms of the merged strata; details is the StratumList. */
 static Comparison
-compare_strata(const Strata *strata)
+stratified_arms(const Moments *all, const Arm *treatment, const Arm *control,
+				const Question *question, const void *details)
 {
-	Estimate   t = strata_estimate(strata, &strata->treatment);
-	Estimate   c = strata_estimate(strata, &strata->control);
-	Comparison comparison = compare_welch(&t, &c, NULL, &default_question, "stratified_t");
+	const StratumList *list = details;
+	Strata			   strata = {0};
+	Estimate		   t;
+	Estimate		   c;
+	Comparison		   comparison;
 
-	if (strata->left_out > 0)
+	for (int i = 0; i < list->count; i++)
+	{
+		const Moments *m = DatumGetMoments(list->states[i]);
+
+		CHECK_FOR_INTERRUPTS();
+		strata_add(&strata, m, same_arm(m, treatment), same_arm(m, control), list->metric);
+	}
+
+	t = strata_estimate(&strata, &strata.treatment);
+	c = strata_estimate(&strata, &strata.control);
+	comparison = compare_welch(&t, &c, NULL, question, "stratified_t");
+	if (strata.left_out > 0)
 		comparison.method = psprintf("stratified_t, " INT64_FORMAT " unit%s left out",
-									 strata->left_out, strata->left_out == 1 ? "" : "s");
+									 strata.left_out, strata.left_out == 1 ? "" : "s");
 	return comparison;
 }
 
 Datum
 stratified_t_final(PG_FUNCTION_ARGS)
 {
-	Datum	  *elements = NULL;
-	int		   count = 0;
-	Moments	  *all = moments_create(1, MOMENTS_NO_CONSTANT, NULL, 0);
-	Strata	   strata = {0};
-	Control	   control;
-	const Arm *treatment;
-	int		   position = -1;
-	Comparison comparison;
+	StratumList list = {NULL, 0, 0};
+	Moments	   *all;
+	Control		control;
+	const Arm  *treatment;
+	int			position = -1;
+	Comparison	comparison;
 
 	if (!PG_ARGISNULL(0))
-		strata_elements(PG_GETARG_ARRAYTYPE_P(0), &elements, &count);
-	if (count > 0)
-		all = merge_strata(elements, count);
+		strata_elements(PG_GETARG_ARRAYTYPE_P(0), &list.states, &list.count);
+	all = merge_strata(&list);
+	(void) metric_position(1, all->metrics, "metric");
+	check_two_variants(
+		all,
+		"Use the form over an array, which gives a row per treatment: SELECT c.* "
+		"FROM (SELECT array_agg(m) AS strata FROM ...) s, stratified_t(s.strata) c.");
 
 	control = find_control(all, all->constantkind == MOMENTS_CONTROL ? all->data : NULL,
 						   all->constantsize);
 	treatment = next_treatment(all, &control, &position);
-	for (int i = 0; i < count; i++)
-	{
-		const Moments *m = DatumGetMoments(elements[i]);
-
-		strata_add(&strata, m, same_arm(m, treatment), same_arm(m, control.arm));
-	}
-
-	comparison = compare_strata(&strata);
-	check_two_variants(all,
-					   "Give two variants to each call: stratified_t(moments_filter(m, "
-					   "'{control,treatment}')).");
+	comparison = stratified_arms(all, treatment, control.arm, &default_question, &list);
 	return one_row(fcinfo, &comparison, treatment, &control);
+}
+
+/* (strata moments[], control, alpha, alternative, null_diff, metric, lift_method) */
+Datum
+stratified_t(PG_FUNCTION_ARGS)
+{
+	StratumList list = {NULL, 0, 0};
+	Moments	   *all;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	strata_elements(PG_GETARG_ARRAYTYPE_P(0), &list.states, &list.count);
+	all = merge_strata(&list);
+	list.metric = metric_argument(fcinfo, 5, "metric", all);
+	return comparison_per_treatment(fcinfo, all, 6, stratified_arms, &list);
 }

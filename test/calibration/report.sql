@@ -50,10 +50,11 @@ FROM (
 ) AS e;
 
 CREATE TEMPORARY VIEW line AS
-SELECT question, array_position('{normal,log-normal,zero-inflated,success}', metric) AS section,
+SELECT question, array_position('{normal,log-normal,zero-inflated,success,page loads}', metric) AS section,
 	array_position('{welch_t,"welch_t, log","welch_t, fieller",proportion_z,"proportion_z, log",'
 		'"proportion_z, fieller",delta_ratio,cuped_adjust,"cuped_adjust, interacted",cuped_ratio,'
-		'stratified_t,bayes_normal}', estimator) AS row,
+		'stratified_t,bayes_normal,trimmed_t,mann_whitney,"quantile_compare, 0.5","quantile_compare, 0.9",'
+		'"quantile_compare, 0.5, clustered","quantile_compare, 0.9, clustered"}', estimator) AS row,
 	format('| %s | %s | %s | %s | %s | %s |', metric, estimator,
 		max(figure) FILTER (WHERE (n_control, n_treatment) = (50, 50)),
 		max(figure) FILTER (WHERE (n_control, n_treatment) = (500, 500)),
@@ -105,7 +106,7 @@ SELECT format('| %s | %s + %s | %s | %s | %s | %s |', metric, n_control, n_treat
 	to_char(100 * truth_below / experiments, 'FM990.00'), to_char(100 * truth_above / experiments, 'FM990.00'))
 FROM cell
 WHERE flagged AND question <> 'false positives'
-ORDER BY array_position('{normal,log-normal,zero-inflated,success}', metric), n_control + n_treatment, n_treatment,
+ORDER BY array_position('{normal,log-normal,zero-inflated,success,page loads}', metric), n_control + n_treatment, n_treatment,
 	estimator, question;
 
 \echo
@@ -117,5 +118,5 @@ SELECT format('| %s | %s + %s | %s | %s | %s | %s |', metric, n_control, n_treat
 	undefined, left_out)
 FROM cell
 WHERE undefined > 0 OR left_out > 0 AND question = 'diff'
-ORDER BY array_position('{normal,log-normal,zero-inflated,success}', metric), n_control + n_treatment, n_treatment,
+ORDER BY array_position('{normal,log-normal,zero-inflated,success,page loads}', metric), n_control + n_treatment, n_treatment,
 	estimator, question;

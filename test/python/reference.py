@@ -117,6 +117,8 @@ def t_pdf(t, df):
 
 
 def normal_sf(z):
+    if abs(z) > 1e9:        # beyond what mpmath computes, and any float8
+        return mpf(z < 0)
     return mpmath.erfc(z / mpmath.sqrt(2)) / 2
 
 
@@ -628,6 +630,7 @@ def least_squares(x, y):
 def cuped(arms, y, x, interacted=False):
     """({label: Estimate}, {label: theta}, {label: covariates used}); arms is an array of labels, a row per unit."""
     estimates, thetas, used = {}, {}, {}
+    x = x - x[:1]       # the answer is the same, and a large common offset costs the mean no digits
     centre = x.mean(axis=0)
     for arm in sorted(set(arms)):
         at = arms == arm
@@ -678,9 +681,12 @@ def bayes(effect, error, prior_mean=0.0, prior_sd=INF, alpha=0.05):
     precision = 1 / error + prior_precision
     mean, sd = (effect / error + prior_mean * prior_precision) / precision, 1 / mpmath.sqrt(precision)
     z, q = mean / sd, normal_isf(mpf(alpha) / 2)
-    with mpmath.workdps(50 + int(min(z * z, 1e5) / 2)):     # so that the losses do not cancel
-        density = mpmath.exp(-z * z / 2) / mpmath.sqrt(2 * mpmath.pi)
-        loss_ship, loss_keep = (sd * (density - s * z * normal_sf(s * z)) for s in (1, -1))
+    if abs(z) > 60:         # one loss is below any float8, the other what it would be without doubt
+        loss_ship, loss_keep = (max(-s * mean, mpf("1e-700")) for s in (1, -1))
+    else:
+        with mpmath.workdps(50 + int(z * z / 2)):       # so that the losses do not cancel
+            density = mpmath.exp(-z * z / 2) / mpmath.sqrt(2 * mpmath.pi)
+            loss_ship, loss_keep = (sd * (density - s * z * normal_sf(s * z)) for s in (1, -1))
     return dict(posterior_mean=mean, posterior_sd=sd, posterior_low=mean - q * sd, posterior_high=mean + q * sd,
                 chance_to_win=normal_sf(-z), loss_ship=loss_ship, loss_keep=loss_keep)
 

@@ -652,6 +652,44 @@ def test_stratified(db, strata):
     ref.report(lines, "stratified_t")
 
 
+def test_stratified_function(db, strata):
+    """Over an array: the aggregate's answer by default, and every option as in welch_t."""
+    rng, lines, checked = random.Random(21), [], 0
+    arrays = {r.id: r.strata for r in db.rows("SELECT id, array_agg(m2)::text AS strata FROM strata GROUP BY id")}
+    for case, (labels, values) in enumerate(strata):
+        if not all(any(v in s for s in values) for v in labels):
+            continue
+        question = dict(alpha=rng.choice([0.05, 0.1, 0.001]), alternative=rng.choice(ALTERNATIVES),
+                        null_diff=rng.choice([0.0, 0.3, -0.2]), lift_method=rng.choice(LIFT_METHODS))
+        control = rng.choice(labels)
+        t = labels[1 - labels.index(control)]
+        row = db.dicts("SELECT * FROM stratified_t(%s::moments[], %s, alpha => %s, alternative => %s, null_diff => %s, "
+                       "lift_method => %s)", arrays[case], control, *question.values())[0]
+        e_t, e_c, left_out = ref.stratified(values, t, control)
+        expected = ref.compare(e_t, e_c, stratified_method(left_out), **question)
+        expected.update(variant=t, control=control)
+        lines += ref.differences("case %d %s" % (case, question), fix_unit(row), expected, REL)
+        checked += 1
+    assert checked > CASES / 2
+    ref.report(lines, "stratified_t over an array")
+
+
+def test_stratified_function_arms_and_metrics(db):
+    """Three arms give two rows; a metric is chosen; a NULL state is a stratum without units."""
+    db.run("DROP TABLE IF EXISTS three_arms; CREATE TEMP TABLE three_arms AS SELECT i % 4 AS s, sin(i * 7.0) AS y, "
+           "cos(i * 3.0) + i % 4 AS z, ('{control,a,b}'::text[])[1 + i % 3] AS v FROM generate_series(1, 200) i")
+    both = db.rows("SELECT c.* FROM (SELECT array_agg(m) || NULL::moments AS strata FROM (SELECT moments_agg(y, z, v) AS m FROM three_arms "
+                   "GROUP BY s) q) q, stratified_t(strata, metric => 2) c")
+    assert [r.variant for r in both] == ["a", "b"]
+    for row in both:
+        same(row, db.one("SELECT (stratified_t(m)).* FROM (SELECT moments_agg(z, v) AS m FROM three_arms WHERE v IN "
+                         "('control', %s) GROUP BY s) q", row.variant))
+    assert db.rows("SELECT * FROM stratified_t(NULL::moments[])") == []
+    error = db.error("SELECT * FROM stratified_t(ARRAY[%s]::moments[], metric => 3)",
+                     db.one("SELECT moments_agg(y, z, v)::text FROM three_arms"))
+    assert error.pgcode == "22023" and "metric is 3" in str(error)
+
+
 def test_one_stratum_is_welch(db, cases):
     welch = db.rows("SELECT id, r.* FROM states, welch_t(m) r ORDER BY id")
     one = db.rows("SELECT id, (s).* FROM (SELECT id, stratified_t(m) AS s FROM states "
@@ -839,6 +877,76 @@ def test_bayes_sharp_prior(db, prior_sd):
         else:
             lines = ref.differences("prior %g" % prior_mean, row, expected, REL, zero=dict.fromkeys(POSTERIOR, 1e-300))
         ref.report(lines, "sharp priors")
+
+
+def test_bayes_alternatives(db):
+    """The normal posterior's own probabilities and quantiles, on the side that is asked for."""
+    for scale, null in (("diff", 0.0), ("diff", -0.25), ("lift", 0.1)):
+        two = db.dicts("SELECT * FROM bayes_normal(%s::moments, 0.1, 0.3, scale => %s)", bayes_state(1.0), scale)[0]
+        posterior = stats.norm(two["posterior_mean"], two["posterior_sd"])
+        for alternative, sf, low, high in (("two-sided", posterior.sf, posterior.ppf(0.05), posterior.ppf(0.95)),
+                                           ("greater", posterior.sf, posterior.ppf(0.1), math.inf),
+                                           ("less", posterior.cdf, -math.inf, posterior.ppf(0.9))):
+            got = db.dicts("SELECT * FROM bayes_normal(%s::moments, 0.1, 0.3, scale => %s, alpha => 0.1, alternative => %s, "
+                           "null_diff => %s)", bayes_state(1.0), scale, alternative, null)[0]
+            expected = dict({k: two[k] for k in ("posterior_mean", "posterior_sd", "loss_ship", "loss_keep")},
+                            posterior_low=float(low), posterior_high=float(high), chance_to_win=float(sf(null)))
+            ref.report(ref.differences("%s %s" % (scale, alternative), got, expected, REL), "alternatives of bayes_normal")
+    for arguments, names in (("alternative => 'both'", 'unknown alternative "both"'), ("null_diff => 'NaN'", "null_diff"),
+                             ("alternative => NULL", "alternative must not be null")):
+        error = db.error("SELECT * FROM bayes_normal(%%s::moments, %s)" % arguments, bayes_state(1.0))
+        assert error.pgcode in ("22023", "22004") and names in str(error)
+
+
+@pytest.mark.parametrize("interacted, units, defined", [(False, 3, False), (False, 4, True), (True, 5, False), (True, 6, True)])
+def test_cuped_without_residuals(db, interacted, units, defined):
+    """Thetas that fit the units whatever they are leave no error to tell: 4 of them, of 2 arms of so many units."""
+    row = db.dicts("""SELECT c.* FROM (SELECT moments_agg(ARRAY[sin(i * 3 + k), cos(i * 5 + k), sin(i * i + 2.0 * k), cos(i * 11 + 3 * k), sin(i * 17.0)], v) AS m
+                      FROM generate_series(1, %s) i, (VALUES ('control', 0), ('t', 1)) a (v, k)) q, cuped_adjust(m, interacted => %s) c""",
+                   units, interacted)[0]
+    assert row["method"] == covariates_used(4) and row["diff"] is not None
+    undefined = [row[k] is None for k in ("std_error", "statistic", "df", "p_value", "diff_low", "lift_low")]
+    assert not any(undefined) if defined else all(undefined)
+
+
+def test_cuped_exact_fit_has_no_error(db):
+    """What rounding leaves of a variance that is explained in full is not an error."""
+    row = db.dicts("SELECT (cuped_adjust(0.1 * i + 0.3, i, CASE i % 2 WHEN 0 THEN 'control' ELSE 't' END)).* FROM generate_series(1, 40) i")[0]
+    assert row["std_error"] == 0 and row["p_value"] is None
+
+
+def test_final_functions_check_their_state(db):
+    """A final function can be called with any state; one of another shape is an error, not memory of others."""
+    for function, metrics in (("welch_t_final", 1), ("proportion_z_final", 1), ("delta_ratio_final", 2),
+                              ("cuped_adjust_final", 3), ("cuped_model_final", 3)):
+        for k in range(5):
+            state = '{"version": 1, "metrics": %d, "variants": {"a": {"n": 4, "mean": %s, "comoments": %s}}}' % (
+                k, [0] * k, [0] * (k * (k + 1) // 2))
+            if k == metrics:
+                db.run("SELECT %s(%%s)" % function, state)
+            else:
+                error = db.error("SELECT %s(%%s)" % function, state)
+                assert error.pgcode == "22023" and "not a state of this aggregate" in str(error), (function, k)
+    error = db.error("""SELECT cuped_model_final('{"version": 1, "metrics": 3, "variants": {}}')""")
+    assert error.pgcode == "22023"
+
+
+def test_many_arms_and_metrics_are_quick_and_can_be_cancelled(fresh):
+    """64 metrics of 1000 arms, both at their limits."""
+    fresh.run("CREATE TEMP TABLE big AS SELECT moments_agg(ARRAY(SELECT sin(i * k * 0.37) FROM generate_series(1, 64) k), 'v' || i % 1000) AS m "
+              "FROM generate_series(1, 3000) i")
+    fresh.run("SET statement_timeout = '5s'")
+    assert fresh.one("SELECT count(*) FROM big, cuped_adjust(m, metric => 64)") == 999
+    assert fresh.one("SELECT count(*) FROM big, cuped_ratio(m)") == 999
+    fresh.run("SET statement_timeout = '50ms'")
+    assert fresh.error("SELECT count(*) FROM big, generate_series(1, 1000), cuped_adjust(m, metric => 64, interacted => true)").pgcode == "57014"
+
+
+def test_differences_out_of_range_are_null(db):
+    state = '{"version": 1, "metrics": 1, "variants": {%s}}' % ", ".join(
+        '"%s": {"n": 9, "mean": [%s1e308], "comoments": [1e308]}' % (v, sign) for v, sign in (("control", "-"), ("t", "")))
+    row = db.dicts("SELECT * FROM welch_t(%s::moments)", state)[0]
+    assert row["diff"] is row["statistic"] is row["p_value"] is row["diff_low"] is None
 
 
 def test_bayes_flat_prior_is_the_data(db):

@@ -215,7 +215,7 @@ ORDER BY 1;
 SELECT pg_temp.row(stratified_t(m)) FROM states WHERE false
 UNION ALL SELECT pg_temp.row(stratified_t(NULL::moments))
 UNION ALL SELECT pg_temp.row(stratified_t(moments_filter(m, '{treatment}'), 'control')) FROM states
-UNION ALL SELECT pg_temp.row(stratified_t('{"version": 1, "metrics": 1, "variants": {}}'));
+UNION ALL SELECT pg_temp.row(stratified_t('{"version": 1, "metrics": 1, "variants": {}}'::moments));
 SELECT * FROM (SELECT (cuped_adjust(y, x)).* FROM users WHERE false) r;
 SELECT * FROM (SELECT (cuped_adjust(y, x)).* FROM users WHERE (variant, x) = ('control', 1)) r;
 SELECT pg_temp.row(c) FROM sessions, cuped_ratio(m, 'nobody') c;
