@@ -4,12 +4,13 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash bucket wilcoxon propensity effects poisson arms value_table \
+FORMULAS = stats linear hash hash32 bucket digest methods wilcoxon propensity effects poisson arms value_table \
 	moments bootstrap_state estimate compare covariates strata posterior goodness multinomial \
 	adjust orderstat trimmed oneway independence doubly_robust resampled
 SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io comparison_rows \
 	samples segments comparisons stratified bayes srm chi_square anova heterogeneity novelty \
-	aipw multiple ranks quantiles outliers bootstrap assign exposure expstat
+	aipw multiple ranks quantiles outliers bootstrap assign_method hashes assign layer \
+	exposure expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
