@@ -4,10 +4,10 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash bucket arms moments estimate compare covariates strata \
-	posterior goodness adjust
+FORMULAS = stats linear sequential hash bucket arms moments estimate compare covariates \
+	strata posterior goodness adjust
 SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows \
-	comparisons stratified bayes srm multiple assign expstat
+	estimators comparisons stratified bayes srm multiple assign expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

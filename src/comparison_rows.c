@@ -150,7 +150,7 @@ finite_argument(FunctionCallInfo fcinfo, int number, const char *name)
 	return value;
 }
 
-static int
+int
 choice_argument(FunctionCallInfo fcinfo, int number, const char *name, const char *const *choices,
 				int count)
 {
@@ -172,7 +172,7 @@ question_arguments(FunctionCallInfo fcinfo, int lift_method)
 	/* In the order of the enums Alternative and LiftMethod. */
 	static const char *const alternatives[] = {"two-sided", "greater", "less"};
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
-	Question				 question;
+	Question				 question = default_question;
 
 	question.alpha = alpha_argument(fcinfo, 2);
 	question.alternative =

@@ -30,6 +30,8 @@ extern const Arm *next_treatment(const Moments *m, const Control *control, int *
 
 extern double alpha_argument(FunctionCallInfo fcinfo, int number);
 extern double finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
+extern int	  choice_argument(FunctionCallInfo fcinfo, int number, const char *name,
+							  const char *const *choices, int count);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
 
 /* Final function of a one-step aggregate. */
