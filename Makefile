@@ -5,16 +5,17 @@ EXTVERSION = 0.1.0
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
 FORMULAS = stats linear sequential hash bucket arms moments estimate compare covariates \
-	strata posterior goodness adjust
+	strata posterior goodness adjust group_sequential
 SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows \
-	estimators comparisons stratified bayes srm multiple assign expstat
+	estimators comparisons monitoring stratified bayes group_sequential_functions srm \
+	multiple assign expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm multiple assign plans
+REGRESS = install moments comparisons estimators sequential srm multiple assign plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.

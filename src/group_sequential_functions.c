@@ -1,0 +1,321 @@
+/*
+ * group_sequential_functions.c
+ *		group_sequential_bounds and group_sequential_test.
+ */
+#include "arguments.h"
+
+#include <math.h>
+
+#include "comparison_rows.h"
+#include "group_sequential.h"
+#include "stats.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(group_sequential_bounds);
+PG_FUNCTION_INFO_V1(group_sequential_test);
+
+/* Looks closer together than this share of the information are one look. */
+#define CLOSEST_LOOKS 1e-4
+
+static double *
+information_argument(FunctionCallInfo fcinfo, int number, int *looks)
+{
+	double *information;
+	double	last = 0.0;
+
+	require_argument(fcinfo, number, "information");
+	information = array_elements(PG_GETARG_ARRAYTYPE_P(number), "information", LOOKS_MAX, looks);
+	for (int k = 0; k < *looks; k++)
+	{
+		if (!(isfinite(information[k]) && information[k] > 0.0))
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("information[%d] must be a positive number, not %g", k + 1, information[k]),
+				 errhint("Information is what has been seen at a look: the share of the "
+						 "planned units, or the number of units.")));
+		if (k > 0 && !(information[k] - last >= CLOSEST_LOOKS * information[k]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("information must increase from look to look, but is %g after %g",
+							information[k], last),
+					 errhint("Leave out a look that adds less than %g of the information.",
+							 CLOSEST_LOOKS)));
+		last = information[k];
+	}
+	return information;
+}
+
+/* The information at which all of alpha is spent. */
+static double
+planned_argument(FunctionCallInfo fcinfo, int number, const Design *design)
+{
+	double last = design->information[design->looks - 1];
+	double planned;
+
+	if (PG_ARGISNULL(number))
+		return fmax(last, 1.0);
+
+	planned = finite_argument(fcinfo, number, "planned_information");
+	if (!(planned > 0.0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("planned_information must be positive, not %g", planned),
+				 errhint("It is the information at the planned end, in the unit of "
+						 "information.")));
+	return planned;
+}
+
+static void
+spending_arguments(FunctionCallInfo fcinfo, int number, Design *design)
+{
+	/* In the order of the enum Spending. */
+	static const char *const names[] = {
+		"obrien-fleming",		   "pocock",		 "power", "hwang-shih-decani",
+		"obrien-fleming-constant", "pocock-constant"};
+	int			parameter = number + 1;
+	const char *name;
+
+	design->spending = choice_argument(fcinfo, number, "spending", names, lengthof(names));
+	name = names[design->spending];
+	if (design->spending != SPEND_POWER && design->spending != SPEND_HWANG_SHIH_DECANI)
+	{
+		if (!PG_ARGISNULL(parameter))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("spending \"%s\" takes no spending_parameter", name),
+					 errhint("\"power\" and \"hwang-shih-decani\" take one.")));
+		return;
+	}
+
+	if (PG_ARGISNULL(parameter))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("spending \"%s\" needs a spending_parameter", name),
+				 design->spending == SPEND_POWER
+					 ? errhint("It is the exponent: 1 spends evenly, 3 little at first.")
+					 : errhint("It is gamma: -4 spends little at first, 0 evenly, 1 much at "
+							   "first.")));
+	design->parameter = finite_argument(fcinfo, parameter, "spending_parameter");
+	if (design->spending == SPEND_POWER && !(design->parameter > 0.0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the exponent of spending \"power\" must be positive, not %g",
+						design->parameter)));
+	if (design->spending == SPEND_HWANG_SHIH_DECANI && !(fabs(design->parameter) <= 40.0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the gamma of spending \"hwang-shih-decani\" must be between -40 and 40, "
+						"not %g",
+						design->parameter)));
+}
+
+/* The constants are those of a design whose looks are all known. */
+static void
+check_constant(const Design *design)
+{
+	double last = design->information[design->looks - 1];
+
+	if (design->spending != CONSTANT_OBRIEN_FLEMING && design->spending != CONSTANT_POCOCK)
+		return;
+	if (fabs(design->planned - last) > 1e-9 * last)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("constant bounds need the information of all looks up to the planned %g, "
+						"but the last is %g",
+						design->planned, last),
+				 errhint("A spending function does not need to know the looks to come.")));
+}
+
+/* (information, alpha, ..., spending, spending_parameter, planned_information) at 0, 1, 3, 4, 5 */
+static Design
+design_arguments(FunctionCallInfo fcinfo, int information, bool two_sided)
+{
+	Design design = {0};
+
+	design.information = information_argument(fcinfo, information, &design.looks);
+	design.alpha = alpha_argument(fcinfo, information + 1);
+	design.two_sided = two_sided;
+	if (two_sided)
+		design.alpha /= 2.0;
+	spending_arguments(fcinfo, information + 3, &design);
+	design.planned = planned_argument(fcinfo, information + 5, &design);
+	check_constant(&design);
+	return design;
+}
+
+static void
+put_values(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* (information, alpha, sides, spending, spending_parameter, planned_information) */
+Datum
+group_sequential_bounds(PG_FUNCTION_ARGS)
+{
+	int	   sides;
+	Design design;
+	Look   looks[LOOKS_MAX];
+
+	InitMaterializedSRF(fcinfo, 0);
+	require_argument(fcinfo, 2, "sides");
+	sides = PG_GETARG_INT32(2);
+	if (sides != 1 && sides != 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sides must be 1 or 2, not %d", sides)));
+	design = design_arguments(fcinfo, 0, sides == 2);
+	group_sequential_looks(&design, looks);
+
+	for (int k = 0; k < design.looks; k++)
+	{
+		Datum values[6];
+		bool  nulls[6] = {0};
+
+		values[0] = Int32GetDatum(k + 1);
+		values[1] = Float8GetDatum(design.information[k]);
+		values[2] = Float8GetDatum(sides * looks[k].spent);
+		values[3] = Float8GetDatum(sides == 2 ? -looks[k].upper : -INFINITY);
+		values[4] = Float8GetDatum(looks[k].upper);
+		values[5] = Float8GetDatum(sides * normal_sf(looks[k].upper));
+		put_values(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ---- a series of looks ---- */
+
+#define TEST_COLUMNS 13
+
+/* The results of the looks so far, turned so that the alternative is upwards. */
+typedef struct Series
+{
+	int			  count;
+	const double *diff;
+	const double *std_error;
+	double		  null_diff;
+	double		  sign;
+} Series;
+
+static Series
+series_arguments(FunctionCallInfo fcinfo, int looks)
+{
+	Series series = {0};
+	int	   errors;
+
+	require_argument(fcinfo, 0, "diff");
+	require_argument(fcinfo, 1, "std_error");
+	series.diff = array_elements(PG_GETARG_ARRAYTYPE_P(0), "diff", LOOKS_MAX, &series.count);
+	series.std_error = array_elements(PG_GETARG_ARRAYTYPE_P(1), "std_error", LOOKS_MAX, &errors);
+	series.null_diff = finite_argument(fcinfo, 8, "null_diff");
+	if (series.count != errors || series.count > looks)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there are %d of diff and %d of std_error for %d looks", series.count,
+						errors, looks),
+				 errhint("Give one diff and one std_error per look so far; information may have "
+						 "looks to come.")));
+	for (int k = 0; k < series.count; k++)
+	{
+		if (!isfinite(series.diff[k]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("diff[%d] must be a finite number, not %g", k + 1, series.diff[k])));
+		if (!(isfinite(series.std_error[k]) && series.std_error[k] > 0.0))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("std_error[%d] must be a positive number, not %g", k + 1,
+							series.std_error[k]),
+					 errhint("Leave out a look at which it is not known.")));
+	}
+	return series;
+}
+
+/* A pair of ends; downwards, they trade places. */
+static void
+set_ends(Datum *values, int low, double a, double b, double sign)
+{
+	values[low] = Float8GetDatum(sign > 0.0 ? a : -b);
+	values[low + 1] = Float8GetDatum(sign > 0.0 ? b : -a);
+}
+
+/* What is said of look k if the experiment still runs: interval at every look, and if it ends there. */
+static void
+set_results(Datum *values, const Design *design, const Look *looks, const Series *series, int k,
+			double z)
+{
+	double	  error = series->std_error[k];
+	double	  null = series->sign * series->null_diff;
+	double	  diff = series->sign * series->diff[k];
+	double	  upper = looks[k].upper;
+	Stagewise end = stagewise_analysis(design, looks, k, z);
+
+	set_ends(values, 7, diff - upper * error, design->two_sided ? diff + upper * error : INFINITY,
+			 series->sign);
+	values[9] = Float8GetDatum(end.p_value);
+	values[10] = Float8GetDatum(series->sign * (null + end.median * error));
+	set_ends(values, 11, null + end.low * error, null + end.high * error, series->sign);
+}
+
+/*
+ * (diff, std_error, information, alpha, alternative, spending,
+ * spending_parameter, planned_information, null_diff)
+ */
+Datum
+group_sequential_test(PG_FUNCTION_ARGS)
+{
+	static const char *const alternatives[] = {"two-sided", "greater", "less"};
+	int						 alternative;
+	Design					 design;
+	Series					 series;
+	Look					 looks[LOOKS_MAX];
+	bool					 stopped = false;
+
+	InitMaterializedSRF(fcinfo, 0);
+	alternative = choice_argument(fcinfo, 4, "alternative", alternatives, lengthof(alternatives));
+	design = design_arguments(fcinfo, 2, alternative == TWO_SIDED);
+	series = series_arguments(fcinfo, design.looks);
+	series.sign = alternative == LESS ? -1.0 : 1.0;
+	group_sequential_looks(&design, looks);
+
+	for (int k = 0; k < design.looks; k++)
+	{
+		Datum		values[TEST_COLUMNS] = {0};
+		bool		nulls[TEST_COLUMNS] = {0};
+		bool		seen = k < series.count;
+		const char *decision = stopped ? "stopped" : "go";
+
+		values[0] = Int32GetDatum(k + 1);
+		values[1] = Float8GetDatum(design.information[k]);
+		set_ends(values, 4, design.two_sided ? -looks[k].upper : -INFINITY, looks[k].upper,
+				 series.sign);
+		nulls[2] = nulls[3] = nulls[6] = !seen;
+		for (int i = 7; i < TEST_COLUMNS; i++)
+			nulls[i] = !seen || stopped;
+
+		if (seen)
+		{
+			double z = series.sign * (series.diff[k] - series.null_diff) / series.std_error[k];
+
+			values[2] = Float8GetDatum(series.diff[k]);
+			values[3] = Float8GetDatum(series.sign * z);
+			if (!stopped)
+			{
+				bool crossed = z >= looks[k].upper || (design.two_sided && z <= -looks[k].upper);
+
+				set_results(values, &design, looks, &series, k, z);
+				if (crossed)
+					decision = "stop";
+				else if (design.information[k] >= design.planned)
+					decision = "end";
+				stopped = decision[0] != 'g';
+			}
+			values[6] = CStringGetTextDatum(decision);
+		}
+		put_values(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
+}
