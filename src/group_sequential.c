@@ -308,16 +308,39 @@ group_sequential_looks(const Design *design, Look *looks)
 
 /* ---- after the experiment has stopped ---- */
 
-/* Where and how an experiment stopped: Z_k before each look up to it. */
-typedef struct Stopped
+struct Stages
 {
 	const Design *design;
 	const Look	 *looks;
+	Running		  before[LOOKS_MAX];
+};
+
+/*
+ * For the first `count` looks, and drifts up to `farthest` from 0, under which
+ * experiments run on where theta = 0 has next to none.
+ */
+Stages *
+stages_create(const Design *design, const Look *looks, int count, double farthest)
+{
+	Stages *stages = palloc(sizeof(Stages));
+
+	stages->design = design;
+	stages->looks = looks;
+	stages->before[0] = start_running();
+	for (int k = 0; k + 1 < count; k++)
+		stages->before[k + 1] =
+			run_within(design, &stages->before[k], k, looks[k].upper, Z_NEGLIGIBLE + farthest);
+	return stages;
+}
+
+/* Where an experiment stopped, and which tail is looked for. */
+typedef struct Stopped
+{
+	const Stages *stages;
 	int			  look;
 	double		  statistic;
-	Running		 *before;
-	double		  direction; /* that of the tail looked for */
-	double		  target;	 /* its probability */
+	double		  direction;
+	double		  target; /* the probability of the tail */
 } Stopped;
 
 /*
@@ -331,16 +354,17 @@ typedef struct Stopped
 static double
 stagewise_tail(const Stopped *stopped, double drift, double direction)
 {
-	const double *information = stopped->design->information;
-	double		  theta = drift / sqrt(information[stopped->look]);
+	const Stages *stages = stopped->stages;
+	const double *information = stages->design->information;
+	int			  look = stopped->look;
+	double		  theta = drift / sqrt(information[look]);
 	double		  sum = 0.0;
 
-	for (int k = 0; k < stopped->look; k++)
-		sum += tail(&stopped->before[k], information[k], theta, direction * stopped->looks[k].upper,
+	for (int k = 0; k < look; k++)
+		sum += tail(&stages->before[k], information[k], theta, direction * stages->looks[k].upper,
 					direction);
 	return sum +
-		tail(&stopped->before[stopped->look], information[stopped->look], theta, stopped->statistic,
-			 direction);
+		tail(&stages->before[look], information[look], theta, stopped->statistic, direction);
 }
 
 static double
@@ -353,21 +377,26 @@ excess_tail(double drift, void *data)
 
 /*
  * The drift under which the outcome, or one further in the given direction, has
- * a given probability.  Both tails change with the drift one way only.
+ * a given probability; infinite if none within reach has.  Both tails change
+ * with the drift one way only.
  */
 static double
 drift_with_tail(Stopped *stopped, double direction, double probability)
 {
-	double z = stopped->statistic;
-	double reach = 4.0;
+	double low = fmin(stopped->statistic, 0.0);
+	double high = fmax(stopped->statistic, 0.0);
 
 	stopped->direction = direction;
 	stopped->target = probability;
-	while (reach < 2.0 * Z_MAX &&
-		   (excess_tail(z - direction * reach, stopped) > 0.0 ||
-			excess_tail(z + direction * reach, stopped) < 0.0))
-		reach *= 2.0;
-	return find_root(excess_tail, stopped, z - reach, z + reach);
+	for (double reach = 4.0; reach < 4.0 * Z_MAX; reach *= 2.0)
+	{
+		bool low_enough = direction * excess_tail(low - reach, stopped) < 0.0;
+		bool high_enough = direction * excess_tail(high + reach, stopped) > 0.0;
+
+		if (low_enough && high_enough)
+			return find_root(excess_tail, stopped, low - reach, high + reach);
+	}
+	return direction > 0.0 ? -INFINITY : INFINITY;
 }
 
 /*
@@ -377,23 +406,20 @@ drift_with_tail(Stopped *stopped, double direction, double probability)
  * and 8.5), of the drift.
  */
 Stagewise
-stagewise_analysis(const Design *design, const Look *looks, int look, double statistic)
+stagewise_analysis(const Stages *stages, int look, double statistic)
 {
-	Running	  before[LOOKS_MAX];
-	Stopped	  stopped = {design, looks, look, statistic, before, 1.0, 0.5};
-	Stagewise result;
-	double	  p;
+	const Design *design = stages->design;
+	Stopped		  stopped = {stages, look, statistic, 1.0, 0.5};
+	double		  high = stagewise_tail(&stopped, 0.0, 1.0);
+	Stagewise	  result = {high, 0.0, 0.0, INFINITY};
 
-	before[0] = start_running();
-	for (int k = 0; k < look; k++)
-		before[k + 1] =
-			run_within(design, &before[k], k, looks[k].upper, Z_NEGLIGIBLE + fabs(statistic));
-
-	p = stagewise_tail(&stopped, 0.0, 1.0);
-	result.p_value = design->two_sided ? 2.0 * fmin(p, stagewise_tail(&stopped, 0.0, -1.0)) : p;
-	result.p_value = fmin(result.p_value, 1.0);
 	result.median = drift_with_tail(&stopped, 1.0, 0.5);
 	result.low = drift_with_tail(&stopped, 1.0, design->alpha);
-	result.high = design->two_sided ? drift_with_tail(&stopped, -1.0, design->alpha) : INFINITY;
+	if (design->two_sided)
+	{
+		result.p_value = 2.0 * fmin(high, stagewise_tail(&stopped, 0.0, -1.0));
+		result.high = drift_with_tail(&stopped, -1.0, design->alpha);
+	}
+	result.p_value = fmin(result.p_value, 1.0);
 	return result;
 }

@@ -230,8 +230,18 @@ series_arguments(FunctionCallInfo fcinfo, int looks)
 					 errmsg("std_error[%d] must be a positive number, not %g", k + 1,
 							series.std_error[k]),
 					 errhint("Leave out a look at which it is not known.")));
+		if (!isfinite((series.diff[k] - series.null_diff) / series.std_error[k]))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("diff[%d] divided by std_error[%d] is out of range", k + 1, k + 1)));
 	}
 	return series;
+}
+
+static double
+statistic(const Series *series, int k)
+{
+	return series->sign * (series->diff[k] - series->null_diff) / series->std_error[k];
 }
 
 /* A pair of ends; downwards, they trade places. */
@@ -242,22 +252,59 @@ set_ends(Datum *values, int low, double a, double b, double sign)
 	values[low + 1] = Float8GetDatum(sign > 0.0 ? b : -a);
 }
 
-/* What is said of look k if the experiment still runs: interval at every look, and if it ends there. */
+/* The interval that holds at every look. */
 static void
-set_results(Datum *values, const Design *design, const Look *looks, const Series *series, int k,
-			double z)
+set_interval(Datum *values, const Design *design, double upper, const Series *series, int k)
+{
+	double diff = series->sign * series->diff[k];
+	double half = upper * series->std_error[k];
+
+	set_ends(values, 7, diff - half, design->two_sided ? diff + half : INFINITY, series->sign);
+}
+
+/* The result, if the experiment ends at look k. */
+static void
+set_result(Datum *values, const Stages *stages, const Series *series, int k)
 {
 	double	  error = series->std_error[k];
 	double	  null = series->sign * series->null_diff;
-	double	  diff = series->sign * series->diff[k];
-	double	  upper = looks[k].upper;
-	Stagewise end = stagewise_analysis(design, looks, k, z);
+	Stagewise end = stagewise_analysis(stages, k, statistic(series, k));
 
-	set_ends(values, 7, diff - upper * error, design->two_sided ? diff + upper * error : INFINITY,
-			 series->sign);
 	values[9] = Float8GetDatum(end.p_value);
 	values[10] = Float8GetDatum(series->sign * (null + end.median * error));
 	set_ends(values, 11, null + end.low * error, null + end.high * error, series->sign);
+}
+
+/* Is the bound crossed at look k? */
+static bool
+crosses(const Design *design, const Look *look, double z)
+{
+	return z >= look->upper || (design->two_sided && z <= -look->upper);
+}
+
+/*
+ * The look at which the experiment stops, or else the last one so far; of that
+ * the result is given.
+ */
+static int
+last_look(const Design *design, const Look *looks, const Series *series)
+{
+	for (int k = 0; k < series->count; k++)
+	{
+		if (crosses(design, &looks[k], statistic(series, k)))
+			return k;
+	}
+	return series->count - 1;
+}
+
+static const char *
+decision(const Design *design, const Look *looks, const Series *series, int k, int last)
+{
+	if (k > last)
+		return "stopped";
+	if (crosses(design, &looks[k], statistic(series, k)))
+		return "stop";
+	return design->information[k] >= design->planned ? "end" : "go";
 }
 
 /*
@@ -269,10 +316,11 @@ group_sequential_test(PG_FUNCTION_ARGS)
 {
 	static const char *const alternatives[] = {"two-sided", "greater", "less"};
 	int						 alternative;
+	int						 last;
 	Design					 design;
 	Series					 series;
 	Look					 looks[LOOKS_MAX];
-	bool					 stopped = false;
+	Stages					*stages;
 
 	InitMaterializedSRF(fcinfo, 0);
 	alternative = choice_argument(fcinfo, 4, "alternative", alternatives, lengthof(alternatives));
@@ -280,41 +328,32 @@ group_sequential_test(PG_FUNCTION_ARGS)
 	series = series_arguments(fcinfo, design.looks);
 	series.sign = alternative == LESS ? -1.0 : 1.0;
 	group_sequential_looks(&design, looks);
+	last = last_look(&design, looks, &series);
+	stages = stages_create(&design, looks, last + 1, fabs(statistic(&series, last)));
 
 	for (int k = 0; k < design.looks; k++)
 	{
-		Datum		values[TEST_COLUMNS] = {0};
-		bool		nulls[TEST_COLUMNS] = {0};
-		bool		seen = k < series.count;
-		const char *decision = stopped ? "stopped" : "go";
+		Datum values[TEST_COLUMNS] = {0};
+		bool  nulls[TEST_COLUMNS] = {0};
 
 		values[0] = Int32GetDatum(k + 1);
 		values[1] = Float8GetDatum(design.information[k]);
 		set_ends(values, 4, design.two_sided ? -looks[k].upper : -INFINITY, looks[k].upper,
 				 series.sign);
-		nulls[2] = nulls[3] = nulls[6] = !seen;
-		for (int i = 7; i < TEST_COLUMNS; i++)
-			nulls[i] = !seen || stopped;
+		nulls[2] = nulls[3] = nulls[6] = k >= series.count;
+		nulls[7] = nulls[8] = k > last;
+		nulls[9] = nulls[10] = nulls[11] = nulls[12] = k != last;
 
-		if (seen)
+		if (k < series.count)
 		{
-			double z = series.sign * (series.diff[k] - series.null_diff) / series.std_error[k];
-
 			values[2] = Float8GetDatum(series.diff[k]);
-			values[3] = Float8GetDatum(series.sign * z);
-			if (!stopped)
-			{
-				bool crossed = z >= looks[k].upper || (design.two_sided && z <= -looks[k].upper);
-
-				set_results(values, &design, looks, &series, k, z);
-				if (crossed)
-					decision = "stop";
-				else if (design.information[k] >= design.planned)
-					decision = "end";
-				stopped = decision[0] != 'g';
-			}
-			values[6] = CStringGetTextDatum(decision);
+			values[3] = Float8GetDatum(series.sign * statistic(&series, k));
+			values[6] = CStringGetTextDatum(decision(&design, looks, &series, k, last));
 		}
+		if (k <= last)
+			set_interval(values, &design, looks[k].upper, &series, k);
+		if (k == last)
+			set_result(values, stages, &series, k);
 		put_values(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
