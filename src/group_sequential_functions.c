@@ -244,6 +244,25 @@ statistic(const Series *series, int k)
 	return series->sign * (series->diff[k] - series->null_diff) / series->std_error[k];
 }
 
+/*
+ * Whoever gives the looks so far as counts must say what they are a part of:
+ * else each look would be taken for the last, and all of alpha spent on it.
+ */
+static void
+check_planned(FunctionCallInfo fcinfo, int number, const Design *design, const Series *series)
+{
+	double last = design->information[design->looks - 1];
+
+	if (PG_ARGISNULL(number) && series->count == design->looks && last > 1.0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("planned_information is needed where information is not a share of it, "
+						"but %g",
+						last),
+				 errhint("Give planned_information, or the information of the looks to come as "
+						 "well.")));
+}
+
 /* A pair of ends; downwards, they trade places. */
 static void
 set_ends(Datum *values, int low, double a, double b, double sign)
@@ -326,6 +345,7 @@ group_sequential_test(PG_FUNCTION_ARGS)
 	alternative = choice_argument(fcinfo, 4, "alternative", alternatives, lengthof(alternatives));
 	design = design_arguments(fcinfo, 2, alternative == TWO_SIDED);
 	series = series_arguments(fcinfo, design.looks);
+	check_planned(fcinfo, 7, &design, &series);
 	series.sign = alternative == LESS ? -1.0 : 1.0;
 	group_sequential_looks(&design, looks);
 	last = last_look(&design, looks, &series);

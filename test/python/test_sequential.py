@@ -536,6 +536,7 @@ ERRORS = [
     ("group_sequential_bounds", {"information": "{0.5}", "spending": "pocock-constant"}, "22023", "constant"),
     ("group_sequential_test", {"diff": "{1,2}", "std_error": "{1}", "information": "{1,2}"}, "22023", "2 looks"),
     ("group_sequential_test", {"diff": "{1,2}", "std_error": "{1,1}", "information": "{1}"}, "22023", "1 look"),
+    ("group_sequential_test", {"diff": "{1,2}", "std_error": "{1,1}", "information": "{100,200}"}, "22004", "planned_information"),
     ("group_sequential_test", {"diff": "{1}", "std_error": "{0}", "information": "{1}"}, "22023", "std_error[1]"),
     ("group_sequential_test", {"diff": "{NaN}", "std_error": "{1}", "information": "{1}"}, "22023", "diff[1]"),
     ("group_sequential_test", {"diff": "{1e200}", "std_error": "{1e-200}", "information": "{1}"}, "22003", "diff[1]"),
