@@ -308,40 +308,32 @@ group_sequential_looks(const Design *design, Look *looks)
 
 /* ---- after the experiment has stopped ---- */
 
-struct Stages
+/* Where an experiment stopped, who still ran before each look, and which tail is looked for. */
+typedef struct Stopped
 {
 	const Design *design;
 	const Look	 *looks;
-	Running		  before[LOOKS_MAX];
-};
-
-/*
- * For the first `count` looks, and drifts up to `farthest` from 0, under which
- * experiments run on where theta = 0 has next to none.
- */
-Stages *
-stages_create(const Design *design, const Look *looks, int count, double farthest)
-{
-	Stages *stages = palloc(sizeof(Stages));
-
-	stages->design = design;
-	stages->looks = looks;
-	stages->before[0] = start_running();
-	for (int k = 0; k + 1 < count; k++)
-		stages->before[k + 1] =
-			run_within(design, &stages->before[k], k, looks[k].upper, Z_NEGLIGIBLE + farthest);
-	return stages;
-}
-
-/* Where an experiment stopped, and which tail is looked for. */
-typedef struct Stopped
-{
-	const Stages *stages;
 	int			  look;
 	double		  statistic;
+	Running		  before[LOOKS_MAX];
 	double		  direction;
 	double		  target; /* the probability of the tail */
 } Stopped;
+
+/*
+ * Under a drift of the size of the statistic, experiments run on where theta = 0
+ * has next to none.
+ */
+static void
+run_before(Stopped *stopped)
+{
+	double reach = Z_NEGLIGIBLE + fabs(stopped->statistic);
+
+	stopped->before[0] = start_running();
+	for (int k = 0; k < stopped->look; k++)
+		stopped->before[k + 1] =
+			run_within(stopped->design, &stopped->before[k], k, stopped->looks[k].upper, reach);
+}
 
 /*
  * The chance of an outcome as high (direction 1), or as low (-1), as the one
@@ -354,17 +346,16 @@ typedef struct Stopped
 static double
 stagewise_tail(const Stopped *stopped, double drift, double direction)
 {
-	const Stages *stages = stopped->stages;
-	const double *information = stages->design->information;
+	const double *information = stopped->design->information;
 	int			  look = stopped->look;
 	double		  theta = drift / sqrt(information[look]);
 	double		  sum = 0.0;
 
 	for (int k = 0; k < look; k++)
-		sum += tail(&stages->before[k], information[k], theta, direction * stages->looks[k].upper,
+		sum += tail(&stopped->before[k], information[k], theta, direction * stopped->looks[k].upper,
 					direction);
 	return sum +
-		tail(&stages->before[look], information[look], theta, stopped->statistic, direction);
+		tail(&stopped->before[look], information[look], theta, stopped->statistic, direction);
 }
 
 static double
@@ -406,18 +397,18 @@ drift_with_tail(Stopped *stopped, double direction, double probability)
  * and 8.5), of the drift.
  */
 Stagewise
-stagewise_analysis(const Stages *stages, int look, double statistic)
+stagewise_analysis(const Design *design, const Look *looks, int look, double statistic)
 {
-	const Design *design = stages->design;
-	Stopped		  stopped = {stages, look, statistic, 1.0, 0.5};
-	double		  high = stagewise_tail(&stopped, 0.0, 1.0);
-	Stagewise	  result = {high, 0.0, 0.0, INFINITY};
+	Stopped	  stopped = {.design = design, .looks = looks, .look = look, .statistic = statistic};
+	Stagewise result = {0.0, 0.0, 0.0, INFINITY};
 
+	run_before(&stopped);
+	result.p_value = stagewise_tail(&stopped, 0.0, 1.0);
 	result.median = drift_with_tail(&stopped, 1.0, 0.5);
 	result.low = drift_with_tail(&stopped, 1.0, design->alpha);
 	if (design->two_sided)
 	{
-		result.p_value = 2.0 * fmin(high, stagewise_tail(&stopped, 0.0, -1.0));
+		result.p_value = 2.0 * fmin(result.p_value, stagewise_tail(&stopped, 0.0, -1.0));
 		result.high = drift_with_tail(&stopped, -1.0, design->alpha);
 	}
 	result.p_value = fmin(result.p_value, 1.0);

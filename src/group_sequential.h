@@ -48,11 +48,7 @@ typedef struct Stagewise
 } Stagewise;
 
 extern void group_sequential_looks(const Design *design, Look *looks);
-
-/* The experiments that still run before each look. */
-typedef struct Stages Stages;
-
-extern Stages	*stages_create(const Design *design, const Look *looks, int count, double farthest);
-extern Stagewise stagewise_analysis(const Stages *stages, int look, double statistic);
+extern Stagewise
+stagewise_analysis(const Design *design, const Look *looks, int look, double statistic);
 
 #endif /* EXPSTAT_GROUP_SEQUENTIAL_H */

@@ -281,13 +281,16 @@ set_interval(Datum *values, const Design *design, double upper, const Series *se
 	set_ends(values, 7, diff - half, design->two_sided ? diff + half : INFINITY, series->sign);
 }
 
-/* The result, if the experiment ends at look k. */
+/*
+ * The result, where the experiment ends: at a look where it goes on it would be
+ * one more p-value to peek at.
+ */
 static void
-set_result(Datum *values, const Stages *stages, const Series *series, int k)
+set_result(Datum *values, const Design *design, const Look *looks, const Series *series, int k)
 {
 	double	  error = series->std_error[k];
 	double	  null = series->sign * series->null_diff;
-	Stagewise end = stagewise_analysis(stages, k, statistic(series, k));
+	Stagewise end = stagewise_analysis(design, looks, k, statistic(series, k));
 
 	values[9] = Float8GetDatum(end.p_value);
 	values[10] = Float8GetDatum(series->sign * (null + end.median * error));
@@ -301,10 +304,7 @@ crosses(const Design *design, const Look *look, double z)
 	return z >= look->upper || (design->two_sided && z <= -look->upper);
 }
 
-/*
- * The look at which the experiment stops, or else the last one so far; of that
- * the result is given.
- */
+/* The look at which the experiment stops, or else the last one so far. */
 static int
 last_look(const Design *design, const Look *looks, const Series *series)
 {
@@ -316,14 +316,21 @@ last_look(const Design *design, const Look *looks, const Series *series)
 	return series->count - 1;
 }
 
+static bool
+goes_on(const Design *design, const Look *looks, const Series *series, int k)
+{
+	return design->information[k] < design->planned &&
+		!crosses(design, &looks[k], statistic(series, k));
+}
+
 static const char *
 decision(const Design *design, const Look *looks, const Series *series, int k, int last)
 {
 	if (k > last)
 		return "stopped";
-	if (crosses(design, &looks[k], statistic(series, k)))
-		return "stop";
-	return design->information[k] >= design->planned ? "end" : "go";
+	if (goes_on(design, looks, series, k))
+		return "go";
+	return crosses(design, &looks[k], statistic(series, k)) ? "stop" : "end";
 }
 
 /*
@@ -336,10 +343,10 @@ group_sequential_test(PG_FUNCTION_ARGS)
 	static const char *const alternatives[] = {"two-sided", "greater", "less"};
 	int						 alternative;
 	int						 last;
+	bool					 ended;
 	Design					 design;
 	Series					 series;
 	Look					 looks[LOOKS_MAX];
-	Stages					*stages;
 
 	InitMaterializedSRF(fcinfo, 0);
 	alternative = choice_argument(fcinfo, 4, "alternative", alternatives, lengthof(alternatives));
@@ -349,7 +356,7 @@ group_sequential_test(PG_FUNCTION_ARGS)
 	series.sign = alternative == LESS ? -1.0 : 1.0;
 	group_sequential_looks(&design, looks);
 	last = last_look(&design, looks, &series);
-	stages = stages_create(&design, looks, last + 1, fabs(statistic(&series, last)));
+	ended = !goes_on(&design, looks, &series, last);
 
 	for (int k = 0; k < design.looks; k++)
 	{
@@ -362,7 +369,7 @@ group_sequential_test(PG_FUNCTION_ARGS)
 				 series.sign);
 		nulls[2] = nulls[3] = nulls[6] = k >= series.count;
 		nulls[7] = nulls[8] = k > last;
-		nulls[9] = nulls[10] = nulls[11] = nulls[12] = k != last;
+		nulls[9] = nulls[10] = nulls[11] = nulls[12] = k != last || !ended;
 
 		if (k < series.count)
 		{
@@ -372,8 +379,8 @@ group_sequential_test(PG_FUNCTION_ARGS)
 		}
 		if (k <= last)
 			set_interval(values, &design, looks[k].upper, &series, k);
-		if (k == last)
-			set_result(values, stages, &series, k);
+		if (k == last && ended)
+			set_result(values, &design, looks, &series, k);
 		put_values(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
