@@ -66,17 +66,7 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION group_sequential_bounds(float8[], float8, integer, text, float8, float8) IS
 'bounds for the z statistic at each look of a group sequential design, by alpha spending';
 
-CREATE FUNCTION group_sequential_test(
-	diff float8[],
-	std_error float8[],
-	information float8[],
-	alpha float8 DEFAULT 0.05,
-	alternative text DEFAULT 'two-sided',
-	spending text DEFAULT 'obrien-fleming',
-	spending_parameter float8 DEFAULT NULL,
-	planned_information float8 DEFAULT NULL,
-	null_diff float8 DEFAULT 0
-) RETURNS TABLE (
+CREATE TYPE group_sequential_result AS (
 	look integer,
 	information float8,
 	diff float8,
@@ -90,7 +80,21 @@ CREATE FUNCTION group_sequential_test(
 	estimate float8,
 	estimate_low float8,
 	estimate_high float8
-)
+);
+COMMENT ON TYPE group_sequential_result IS
+'a look of a group sequential design: go or stop, the interval that holds at every look, and the result where the experiment ends';
+
+CREATE FUNCTION group_sequential_test(
+	diff float8[],
+	std_error float8[],
+	information float8[],
+	alpha float8 DEFAULT 0.05,
+	alternative text DEFAULT 'two-sided',
+	spending text DEFAULT 'obrien-fleming',
+	spending_parameter float8 DEFAULT NULL,
+	planned_information float8 DEFAULT NULL,
+	null_diff float8 DEFAULT 0
+) RETURNS SETOF group_sequential_result
 LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION group_sequential_test(float8[], float8[], float8[], float8, text, text, float8, float8, float8) IS
 'group sequential bounds applied to the results of a series of looks: go or stop, and what to report at the end';
@@ -103,21 +107,7 @@ CREATE FUNCTION group_sequential_looks(
 	spending text DEFAULT 'obrien-fleming',
 	spending_parameter float8 DEFAULT NULL,
 	null_diff float8 DEFAULT 0
-) RETURNS TABLE (
-	look integer,
-	information float8,
-	diff float8,
-	z float8,
-	z_lower float8,
-	z_upper float8,
-	decision text,
-	diff_low float8,
-	diff_high float8,
-	p_value float8,
-	estimate float8,
-	estimate_low float8,
-	estimate_high float8
-)
+) RETURNS SETOF group_sequential_result
 LANGUAGE SQL IMMUTABLE PARALLEL SAFE ROWS 10
 BEGIN ATOMIC
 	SELECT t.*

@@ -330,7 +330,7 @@ compare_welch(const Estimate *treatment, const Estimate *control, const SharedEr
 	Interval   interval;
 
 	c.std_error = sqrt(treatment->squared_error + control->squared_error + both);
-	if (!(c.std_error > 0.0))
+	if (!(c.std_error > 0.0) || isnan(c.diff))
 		return c;
 
 	c.statistic = (c.diff - question->null_diff) / c.std_error;

@@ -131,8 +131,10 @@ run_on(const Running *before, double information, double next_information, doubl
 	after.mass = palloc(after.count * sizeof(double));
 	for (int i = 0; i < after.count; i++)
 	{
+		int panel = i / PANEL_NODES;
+
 		CHECK_FOR_INTERRUPTS();
-		after.z[i] = low + width * (i / PANEL_NODES) + node[i % PANEL_NODES];
+		after.z[i] = low + width * panel + node[i % PANEL_NODES];
 		after.mass[i] = weight[i % PANEL_NODES] * density(before, step, after.z[i]);
 	}
 	return after;
@@ -379,10 +381,11 @@ drift_with_tail(Stopped *stopped, double direction, double probability)
 
 	stopped->direction = direction;
 	stopped->target = probability;
-	for (double reach = 4.0; reach < 4.0 * Z_MAX; reach *= 2.0)
+	for (int doubled = 0; doubled < 6; doubled++)
 	{
-		bool low_enough = direction * excess_tail(low - reach, stopped) < 0.0;
-		bool high_enough = direction * excess_tail(high + reach, stopped) > 0.0;
+		double reach = ldexp(4.0, doubled);
+		bool   low_enough = direction * excess_tail(low - reach, stopped) < 0.0;
+		bool   high_enough = direction * excess_tail(high + reach, stopped) > 0.0;
 
 		if (low_enough && high_enough)
 			return find_root(excess_tail, stopped, low - reach, high + reach);
