@@ -108,24 +108,6 @@ CREATE FUNCTION group_sequential_looks(
 	spending_parameter float8 DEFAULT NULL,
 	null_diff float8 DEFAULT 0
 ) RETURNS SETOF group_sequential_result
-LANGUAGE SQL IMMUTABLE PARALLEL SAFE ROWS 10
-BEGIN ATOMIC
-	SELECT t.*
-	FROM (
-		SELECT array_agg(l.diff ORDER BY l.place) AS diff,
-			array_agg(l.std_error ORDER BY l.place) AS std_error,
-			array_agg((l.n + l.n_control)::float8 ORDER BY l.place) AS units
-		FROM unnest(group_sequential_looks.looks) WITH ORDINALITY AS l (variant, control, n, n_control, estimate,
-			estimate_control, diff, std_error, statistic, df, p_value, diff_low, diff_high, lift, lift_low,
-			lift_high, alpha, method, place)
-		WHERE l.std_error > 0
-	) AS s,
-		LATERAL group_sequential_test(s.diff, s.std_error, s.units, alpha => group_sequential_looks.alpha,
-			alternative => group_sequential_looks.alternative, spending => group_sequential_looks.spending,
-			spending_parameter => group_sequential_looks.spending_parameter,
-			planned_information => group_sequential_looks.planned_n,
-			null_diff => group_sequential_looks.null_diff) AS t
-	WHERE s.units IS NOT NULL;
-END;
+LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 10 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION group_sequential_looks(comparison[], float8, float8, text, text, float8, float8) IS
 'group sequential bounds applied to one treatment''s comparisons at a series of looks, information being the units of both arms';

@@ -300,7 +300,7 @@ search_constant(const Design *design, Look *looks)
 }
 
 void
-group_sequential_looks(const Design *design, Look *looks)
+design_looks(const Design *design, Look *looks)
 {
 	if (design->spending == CONSTANT_OBRIEN_FLEMING || design->spending == CONSTANT_POCOCK)
 		search_constant(design, looks);

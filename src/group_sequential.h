@@ -47,7 +47,7 @@ typedef struct Stagewise
 	double high;
 } Stagewise;
 
-extern void group_sequential_looks(const Design *design, Look *looks);
+extern void design_looks(const Design *design, Look *looks);
 extern Stagewise
 stagewise_analysis(const Design *design, const Look *looks, int look, double statistic);
 

@@ -1,32 +1,32 @@
 /*
  * group_sequential_functions.c
- *		group_sequential_bounds and group_sequential_test.
+ *		group_sequential_bounds, group_sequential_test, group_sequential_looks.
  */
 #include "arguments.h"
 
 #include <math.h>
 
+#include "catalog/pg_collation.h"
 #include "comparison_rows.h"
+#include "executor/executor.h"
 #include "group_sequential.h"
 #include "stats.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(group_sequential_bounds);
 PG_FUNCTION_INFO_V1(group_sequential_test);
+PG_FUNCTION_INFO_V1(group_sequential_looks);
 
 /* Looks closer together than this share of the information are one look. */
 #define CLOSEST_LOOKS 1e-4
 
-static double *
-information_argument(FunctionCallInfo fcinfo, int number, int *looks)
+static void
+check_information(const double *information, int looks)
 {
-	double *information;
-	double	last = 0.0;
-
-	require_argument(fcinfo, number, "information");
-	information = array_elements(PG_GETARG_ARRAYTYPE_P(number), "information", LOOKS_MAX, looks);
-	for (int k = 0; k < *looks; k++)
+	for (int k = 0; k < looks; k++)
 	{
+		double last = k == 0 ? 0.0 : information[k - 1];
+
 		if (!(isfinite(information[k]) && information[k] > 0.0))
 			ereport(
 				ERROR,
@@ -41,14 +41,23 @@ information_argument(FunctionCallInfo fcinfo, int number, int *looks)
 							information[k], last),
 					 errhint("Leave out a look that adds less than %g of the information.",
 							 CLOSEST_LOOKS)));
-		last = information[k];
 	}
+}
+
+static const double *
+information_argument(FunctionCallInfo fcinfo, int number, int *looks)
+{
+	const double *information;
+
+	require_argument(fcinfo, number, "information");
+	information = array_elements(PG_GETARG_ARRAYTYPE_P(number), "information", LOOKS_MAX, looks);
+	check_information(information, *looks);
 	return information;
 }
 
 /* The information at which all of alpha is spent. */
 static double
-planned_argument(FunctionCallInfo fcinfo, int number, const Design *design)
+planned_argument(FunctionCallInfo fcinfo, int number, const char *name, const Design *design)
 {
 	double last = design->information[design->looks - 1];
 	double planned;
@@ -56,7 +65,7 @@ planned_argument(FunctionCallInfo fcinfo, int number, const Design *design)
 	if (PG_ARGISNULL(number))
 		return fmax(last, 1.0);
 
-	planned = finite_argument(fcinfo, number, "planned_information");
+	planned = finite_argument(fcinfo, number, name);
 	if (!(planned > 0.0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -127,21 +136,15 @@ check_constant(const Design *design)
 				 errhint("A spending function does not need to know the looks to come.")));
 }
 
-/* (information, alpha, ..., spending, spending_parameter, planned_information) at 0, 1, 3, 4, 5 */
-static Design
-design_arguments(FunctionCallInfo fcinfo, int information, bool two_sided)
+/* (..., alpha, ..., spending, spending_parameter): alpha at the given position, spending 2 further. */
+static void
+design_arguments(FunctionCallInfo fcinfo, int alpha, bool two_sided, Design *design)
 {
-	Design design = {0};
-
-	design.information = information_argument(fcinfo, information, &design.looks);
-	design.alpha = alpha_argument(fcinfo, information + 1);
-	design.two_sided = two_sided;
+	design->alpha = alpha_argument(fcinfo, alpha);
+	design->two_sided = two_sided;
 	if (two_sided)
-		design.alpha /= 2.0;
-	spending_arguments(fcinfo, information + 3, &design);
-	design.planned = planned_argument(fcinfo, information + 5, &design);
-	check_constant(&design);
-	return design;
+		design->alpha /= 2.0;
+	spending_arguments(fcinfo, alpha + 2, design);
 }
 
 static void
@@ -157,7 +160,7 @@ Datum
 group_sequential_bounds(PG_FUNCTION_ARGS)
 {
 	int	   sides;
-	Design design;
+	Design design = {0};
 	Look   looks[LOOKS_MAX];
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -167,8 +170,11 @@ group_sequential_bounds(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("sides must be 1 or 2, not %d", sides)));
-	design = design_arguments(fcinfo, 0, sides == 2);
-	group_sequential_looks(&design, looks);
+	design.information = information_argument(fcinfo, 0, &design.looks);
+	design_arguments(fcinfo, 1, sides == 2, &design);
+	design.planned = planned_argument(fcinfo, 5, "planned_information", &design);
+	check_constant(&design);
+	design_looks(&design, looks);
 
 	for (int k = 0; k < design.looks; k++)
 	{
@@ -200,42 +206,26 @@ typedef struct Series
 	double		  sign;
 } Series;
 
-static Series
-series_arguments(FunctionCallInfo fcinfo, int looks)
+static void
+check_series(const Series *series)
 {
-	Series series = {0};
-	int	   errors;
-
-	require_argument(fcinfo, 0, "diff");
-	require_argument(fcinfo, 1, "std_error");
-	series.diff = array_elements(PG_GETARG_ARRAYTYPE_P(0), "diff", LOOKS_MAX, &series.count);
-	series.std_error = array_elements(PG_GETARG_ARRAYTYPE_P(1), "std_error", LOOKS_MAX, &errors);
-	series.null_diff = finite_argument(fcinfo, 8, "null_diff");
-	if (series.count != errors || series.count > looks)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("there are %d of diff and %d of std_error for %d looks", series.count,
-						errors, looks),
-				 errhint("Give one diff and one std_error per look so far; information may have "
-						 "looks to come.")));
-	for (int k = 0; k < series.count; k++)
+	for (int k = 0; k < series->count; k++)
 	{
-		if (!isfinite(series.diff[k]))
+		if (!isfinite(series->diff[k]))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("diff[%d] must be a finite number, not %g", k + 1, series.diff[k])));
-		if (!(isfinite(series.std_error[k]) && series.std_error[k] > 0.0))
+					 errmsg("diff[%d] must be a finite number, not %g", k + 1, series->diff[k])));
+		if (!(isfinite(series->std_error[k]) && series->std_error[k] > 0.0))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("std_error[%d] must be a positive number, not %g", k + 1,
-							series.std_error[k]),
+							series->std_error[k]),
 					 errhint("Leave out a look at which it is not known.")));
-		if (!isfinite((series.diff[k] - series.null_diff) / series.std_error[k]))
+		if (!isfinite((series->diff[k] - series->null_diff) / series->std_error[k]))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("diff[%d] divided by std_error[%d] is out of range", k + 1, k + 1)));
 	}
-	return series;
 }
 
 static double
@@ -333,6 +323,59 @@ decision(const Design *design, const Look *looks, const Series *series, int k, i
 	return crosses(design, &looks[k], statistic(series, k)) ? "stop" : "end";
 }
 
+/* alternative at the given position, null_diff at another */
+static void
+direction_arguments(FunctionCallInfo fcinfo, int alternative, int null_diff, Design *design,
+					Series *series)
+{
+	static const char *const alternatives[] = {"two-sided", "greater", "less"};
+	int						 chosen =
+		choice_argument(fcinfo, alternative, "alternative", alternatives, lengthof(alternatives));
+
+	design_arguments(fcinfo, alternative - 1, chosen == TWO_SIDED, design);
+	series->sign = chosen == LESS ? -1.0 : 1.0;
+	series->null_diff = finite_argument(fcinfo, null_diff, "null_diff");
+}
+
+static Datum
+put_looks(FunctionCallInfo fcinfo, const Design *design, const Series *series)
+{
+	Look looks[LOOKS_MAX];
+	int	 last;
+	bool ended;
+
+	design_looks(design, looks);
+	last = last_look(design, looks, series);
+	ended = !goes_on(design, looks, series, last);
+
+	for (int k = 0; k < design->looks; k++)
+	{
+		Datum values[TEST_COLUMNS] = {0};
+		bool  nulls[TEST_COLUMNS] = {0};
+
+		values[0] = Int32GetDatum(k + 1);
+		values[1] = Float8GetDatum(design->information[k]);
+		set_ends(values, 4, design->two_sided ? -looks[k].upper : -INFINITY, looks[k].upper,
+				 series->sign);
+		nulls[2] = nulls[3] = nulls[6] = k >= series->count;
+		nulls[7] = nulls[8] = k > last;
+		nulls[9] = nulls[10] = nulls[11] = nulls[12] = k != last || !ended;
+
+		if (k < series->count)
+		{
+			values[2] = Float8GetDatum(series->diff[k]);
+			values[3] = Float8GetDatum(series->sign * statistic(series, k));
+			values[6] = CStringGetTextDatum(decision(design, looks, series, k, last));
+		}
+		if (k <= last)
+			set_interval(values, design, looks[k].upper, series, k);
+		if (k == last && ended)
+			set_result(values, design, looks, series, k);
+		put_values(fcinfo, values, nulls);
+	}
+	return (Datum) 0;
+}
+
 /*
  * (diff, std_error, information, alpha, alternative, spending,
  * spending_parameter, planned_information, null_diff)
@@ -340,48 +383,125 @@ decision(const Design *design, const Look *looks, const Series *series, int k, i
 Datum
 group_sequential_test(PG_FUNCTION_ARGS)
 {
-	static const char *const alternatives[] = {"two-sided", "greater", "less"};
-	int						 alternative;
-	int						 last;
-	bool					 ended;
-	Design					 design;
-	Series					 series;
-	Look					 looks[LOOKS_MAX];
+	Design design = {0};
+	Series series = {0};
+	int	   errors;
 
 	InitMaterializedSRF(fcinfo, 0);
-	alternative = choice_argument(fcinfo, 4, "alternative", alternatives, lengthof(alternatives));
-	design = design_arguments(fcinfo, 2, alternative == TWO_SIDED);
-	series = series_arguments(fcinfo, design.looks);
+	require_argument(fcinfo, 0, "diff");
+	require_argument(fcinfo, 1, "std_error");
+	series.diff = array_elements(PG_GETARG_ARRAYTYPE_P(0), "diff", LOOKS_MAX, &series.count);
+	series.std_error = array_elements(PG_GETARG_ARRAYTYPE_P(1), "std_error", LOOKS_MAX, &errors);
+	design.information = information_argument(fcinfo, 2, &design.looks);
+	if (series.count != errors || series.count > design.looks)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there are %d of diff and %d of std_error for %d looks", series.count,
+						errors, design.looks),
+				 errhint("Give one diff and one std_error per look so far; information may have "
+						 "looks to come.")));
+	direction_arguments(fcinfo, 4, 8, &design, &series);
+	check_series(&series);
 	check_planned(fcinfo, 7, &design, &series);
-	series.sign = alternative == LESS ? -1.0 : 1.0;
-	group_sequential_looks(&design, looks);
-	last = last_look(&design, looks, &series);
-	ended = !goes_on(&design, looks, &series, last);
+	design.planned = planned_argument(fcinfo, 7, "planned_information", &design);
+	check_constant(&design);
+	return put_looks(fcinfo, &design, &series);
+}
 
-	for (int k = 0; k < design.looks; k++)
+/* A column of a row of type comparison, if it is not NULL. */
+static bool
+get_column(HeapTupleHeader row, const char *name, Datum *value)
+{
+	bool isnull;
+
+	*value = GetAttributeByName(row, name, &isnull);
+	return !isnull;
+}
+
+/* Another treatment's rows would pass for looks of the first. */
+static void
+check_one_variant(text **variant, HeapTupleHeader row)
+{
+	Datum found;
+
+	if (!get_column(row, "variant", &found))
+		return;
+	if (*variant != NULL &&
+		!DatumGetBool(
+			DirectFunctionCall2Coll(texteq, C_COLLATION_OID, PointerGetDatum(*variant), found)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("looks must be of one variant, but are of \"%s\" and \"%s\"",
+						text_to_cstring(*variant), TextDatumGetCString(found)),
+				 errhint("Group the rows by variant.")));
+	*variant = DatumGetTextPP(found);
+}
+
+/* Fills the arrays with the looks whose standard error is known, and counts them. */
+static int
+read_looks(ArrayType *array, double *diff, double *std_error, double *information)
+{
+	text  *variant = NULL;
+	int	   looks = 0;
+	int	   count;
+	Datum *rows;
+	bool  *nulls;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, &rows, &nulls,
+					  &count);
+	for (int i = 0; i < count; i++)
 	{
-		Datum values[TEST_COLUMNS] = {0};
-		bool  nulls[TEST_COLUMNS] = {0};
+		HeapTupleHeader row;
+		Datum			value[4];
 
-		values[0] = Int32GetDatum(k + 1);
-		values[1] = Float8GetDatum(design.information[k]);
-		set_ends(values, 4, design.two_sided ? -looks[k].upper : -INFINITY, looks[k].upper,
-				 series.sign);
-		nulls[2] = nulls[3] = nulls[6] = k >= series.count;
-		nulls[7] = nulls[8] = k > last;
-		nulls[9] = nulls[10] = nulls[11] = nulls[12] = k != last || !ended;
-
-		if (k < series.count)
-		{
-			values[2] = Float8GetDatum(series.diff[k]);
-			values[3] = Float8GetDatum(series.sign * statistic(&series, k));
-			values[6] = CStringGetTextDatum(decision(&design, looks, &series, k, last));
-		}
-		if (k <= last)
-			set_interval(values, &design, looks[k].upper, &series, k);
-		if (k == last && ended)
-			set_result(values, &design, looks, &series, k);
-		put_values(fcinfo, values, nulls);
+		if (nulls[i])
+			continue;
+		row = DatumGetHeapTupleHeader(rows[i]);
+		check_one_variant(&variant, row);
+		if (!get_column(row, "diff", &value[0]) || !get_column(row, "std_error", &value[1]) ||
+			!get_column(row, "n", &value[2]) || !get_column(row, "n_control", &value[3]) ||
+			DatumGetFloat8(value[1]) == 0.0)
+			continue;
+		if (looks == LOOKS_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("looks must have at most %d elements", LOOKS_MAX)));
+		diff[looks] = DatumGetFloat8(value[0]);
+		std_error[looks] = DatumGetFloat8(value[1]);
+		information[looks++] = (double) DatumGetInt64(value[2]) + (double) DatumGetInt64(value[3]);
 	}
-	return (Datum) 0;
+	return looks;
+}
+
+/*
+ * (looks, planned_n, alpha, alternative, spending, spending_parameter,
+ * null_diff): no rows if there is no look.
+ */
+Datum
+group_sequential_looks(PG_FUNCTION_ARGS)
+{
+	Design design = {0};
+	Series series = {0};
+	double diff[LOOKS_MAX];
+	double std_error[LOOKS_MAX];
+	double information[LOOKS_MAX];
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	series.count = read_looks(PG_GETARG_ARRAYTYPE_P(0), diff, std_error, information);
+	if (series.count == 0)
+		return (Datum) 0;
+
+	series.diff = diff;
+	series.std_error = std_error;
+	design.looks = series.count;
+	design.information = information;
+	check_information(information, design.looks);
+	direction_arguments(fcinfo, 3, 6, &design, &series);
+	check_series(&series);
+	require_argument(fcinfo, 1, "planned_n");
+	design.planned = planned_argument(fcinfo, 1, "planned_n", &design);
+	check_constant(&design);
+	return put_looks(fcinfo, &design, &series);
 }

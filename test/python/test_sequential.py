@@ -501,6 +501,11 @@ def test_looks_of_comparisons(db):
     assert rows == series(db, [r.diff for r in looks], [r.std_error for r in looks], [r.n for r in looks], spending="pocock",
                           planned_information=6000.0)
     assert db.rows("SELECT * FROM group_sequential_looks(NULL, 6000)") == []
+    assert db.rows("SELECT * FROM group_sequential_looks(ARRAY[NULL, NULL]::comparison[], 6000)") == []
+    e = db.error("SELECT * FROM group_sequential_looks((SELECT array_agg(w) FROM (SELECT moments_agg(m) AS m FROM daily) s, "
+                 "welch_t(m, 'nobody') w), 6000)")
+    assert e.pgcode == "22023" and '"control" and "treatment"' in e.diag.message_primary
+    assert db.error("SELECT * FROM group_sequential_looks((SELECT array_agg(w) FROM running), NULL)").pgcode == "22004"
 
 
 # --- Errors ----------------------------------------------------------------------------------------
