@@ -37,6 +37,10 @@
 /* Less than 1e-18 of a standard normal is beyond, and less than 1e-300. */
 #define Z_NEGLIGIBLE 9.0
 #define Z_MAX		 37.0
+#define Z_UNDERFLOW	 39.0
+
+/* Ten are usual; where a tail has no digits left, more do not help. */
+#define ITERATIONS_MAX 200
 
 /* Alpha too small to have a bound below Z_MAX is not spent. */
 #define ALPHA_MIN 1e-250
@@ -86,6 +90,7 @@ tail(const Running *before, double information, double theta, double z, double d
 	double root = sqrt(before->information);
 	double sum = 0.0;
 
+	CHECK_FOR_INTERRUPTS();
 	for (int i = 0; i < before->count; i++)
 	{
 		double y = before->z[i];
@@ -97,14 +102,43 @@ tail(const Running *before, double information, double theta, double z, double d
 	return sum;
 }
 
-/* Density at z, for theta = 0. */
+/* The first of the points, which are in order, at z or above. */
+static int
+first_above(const Running *running, double z)
+{
+	int low = 0;
+	int high = running->count;
+
+	while (low < high)
+	{
+		int middle = (low + high) / 2;
+
+		if (running->z[middle] < z)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * Density at z, for theta = 0.  Farther than Z_UNDERFLOW away it is 0 in a
+ * float8; where looks are close together that is most of the points.
+ */
 static double
 density(const Running *before, Step step, double z)
 {
+	double reach = Z_UNDERFLOW * step.s;
 	double sum = 0.0;
 
-	for (int i = 0; i < before->count; i++)
-		sum += before->mass[i] * normal_pdf((z - step.r * before->z[i]) / step.s);
+	for (int i = first_above(before, (z - reach) / step.r); i < before->count; i++)
+	{
+		double distance = z - step.r * before->z[i];
+
+		if (distance < -reach)
+			break;
+		sum += before->mass[i] * normal_pdf(distance / step.s);
+	}
 	return sum / step.s;
 }
 
@@ -187,19 +221,20 @@ bound_crossed(const Running *before, double information, double probability)
 	Step   step = step_to(before, information);
 	double highest = before->z[before->count - 1];
 	double c;
-	double change;
 
 	if (!(probability > ALPHA_MIN))
 		return INFINITY;
 
 	c = fmin(normal_isf(probability), step.r * highest + step.s * normal_isf(probability));
-	do
+	for (int i = 0; i < ITERATIONS_MAX; i++)
 	{
 		double p = tail(before, information, 0.0, c, 1.0);
+		double change = log(p / probability) * p / density(before, step, c);
 
-		change = log(p / probability) * p / density(before, step, c);
 		c += change;
-	} while (fabs(change) > 1e-12 * fmax(1.0, fabs(c)));
+		if (!(fabs(change) > 1e-12 * fmax(1.0, fabs(c))))
+			break;
+	}
 	return c;
 }
 
@@ -213,6 +248,7 @@ run_within(const Design *design, const Running *before, int k, double upper, dou
 		low = fmax(low, -upper);
 	else
 		low = fmin(low, high - 1.0); /* alpha near 1: hardly anybody goes on */
+	high = fmax(high, low);
 	return run_on(before, design->information[k], design->information[k + 1], low, high);
 }
 
@@ -263,14 +299,14 @@ find_root(double (*function)(double x, void *data), void *data, double low, doub
 	gsl_function	 f = {function, data};
 	gsl_root_fsolver solver = {
 		gsl_root_fsolver_brent, &f, 0.0, 0.0, 0.0, palloc0(gsl_root_fsolver_brent->size)};
-	int status;
 
 	(void) gsl_root_fsolver_set(&solver, &f, low, high);
-	do
+	for (int i = 0; i < ITERATIONS_MAX; i++)
 	{
 		(void) gsl_root_fsolver_iterate(&solver);
-		status = gsl_root_test_interval(solver.x_lower, solver.x_upper, 1e-11, 1e-11);
-	} while (status == GSL_CONTINUE);
+		if (gsl_root_test_interval(solver.x_lower, solver.x_upper, 1e-11, 1e-11) == GSL_SUCCESS)
+			break;
+	}
 	return solver.root;
 }
 

@@ -18,7 +18,11 @@ PG_FUNCTION_INFO_V1(group_sequential_test);
 PG_FUNCTION_INFO_V1(group_sequential_looks);
 
 /* Looks closer together than this share of the information are one look. */
-#define CLOSEST_LOOKS 1e-4
+#define CLOSEST_LOOKS 1e-3
+
+/* Where the bounds are computed exactly; nobody needs more. */
+#define DESIGN_ALPHA_MIN 1e-12
+#define DESIGN_ALPHA_MAX 0.99
 
 static void
 check_information(const double *information, int looks)
@@ -141,6 +145,11 @@ static void
 design_arguments(FunctionCallInfo fcinfo, int alpha, bool two_sided, Design *design)
 {
 	design->alpha = alpha_argument(fcinfo, alpha);
+	if (!(design->alpha >= DESIGN_ALPHA_MIN && design->alpha <= DESIGN_ALPHA_MAX))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("alpha of a group sequential design must be between %g and %g, not %g",
+						DESIGN_ALPHA_MIN, DESIGN_ALPHA_MAX, design->alpha)));
 	design->two_sided = two_sided;
 	if (two_sided)
 		design->alpha /= 2.0;
@@ -276,7 +285,8 @@ set_interval(Datum *values, const Design *design, double upper, const Series *se
  * one more p-value to peek at.
  */
 static void
-set_result(Datum *values, const Design *design, const Look *looks, const Series *series, int k)
+set_result(Datum *values, bool *nulls, const Design *design, const Look *looks,
+		   const Series *series, int k)
 {
 	double	  error = series->std_error[k];
 	double	  null = series->sign * series->null_diff;
@@ -284,6 +294,7 @@ set_result(Datum *values, const Design *design, const Look *looks, const Series 
 
 	values[9] = Float8GetDatum(end.p_value);
 	values[10] = Float8GetDatum(series->sign * (null + end.median * error));
+	nulls[10] = !isfinite(end.median); /* beyond what any drift explains */
 	set_ends(values, 11, null + end.low * error, null + end.high * error, series->sign);
 }
 
@@ -294,23 +305,23 @@ crosses(const Design *design, const Look *look, double z)
 	return z >= look->upper || (design->two_sided && z <= -look->upper);
 }
 
-/* The look at which the experiment stops, or else the last one so far. */
-static int
-last_look(const Design *design, const Look *looks, const Series *series)
-{
-	for (int k = 0; k < series->count; k++)
-	{
-		if (crosses(design, &looks[k], statistic(series, k)))
-			return k;
-	}
-	return series->count - 1;
-}
-
 static bool
 goes_on(const Design *design, const Look *looks, const Series *series, int k)
 {
 	return design->information[k] < design->planned &&
 		!crosses(design, &looks[k], statistic(series, k));
+}
+
+/* The look at which the experiment ends, or else the last one so far. */
+static int
+last_look(const Design *design, const Look *looks, const Series *series)
+{
+	for (int k = 0; k < series->count; k++)
+	{
+		if (!goes_on(design, looks, series, k))
+			return k;
+	}
+	return series->count - 1;
 }
 
 static const char *
@@ -370,7 +381,7 @@ put_looks(FunctionCallInfo fcinfo, const Design *design, const Series *series)
 		if (k <= last)
 			set_interval(values, design, looks[k].upper, series, k);
 		if (k == last && ended)
-			set_result(values, design, looks, series, k);
+			set_result(values, nulls, design, looks, series, k);
 		put_values(fcinfo, values, nulls);
 	}
 	return (Datum) 0;

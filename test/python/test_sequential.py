@@ -386,7 +386,7 @@ def test_information_in_any_unit(db):
 
 def test_extreme_designs(db):
     """Early looks with next to no alpha, close looks, tiny and large alpha: finite or infinite, never NaN, and they add up."""
-    for information in ([0.001, 0.01, 1], [0.5, 0.50006, 1], [1e-9, 1e9], [k / 60 for k in range(1, 61)]):
+    for information in ([0.001, 0.01, 1], [0.5, 0.5006, 1], [1e-9, 1e9], [k / 60 for k in range(1, 61)]):
         for arguments in ({}, {"sides": 1}, {"alpha": 1e-12}, {"alpha": 0.9}, {"alpha": 0.9, "sides": 1},
                           {"spending": "pocock"}, {"spending": "power", "spending_parameter": 20.0},
                           {"spending": "hwang-shih-decani", "spending_parameter": -40.0},
@@ -531,6 +531,7 @@ ERRORS = [
     ("group_sequential_bounds", {"information": "{}"}, "22023", "information"),
     ("group_sequential_bounds", {"information": "{%s}" % ",".join(map(str, range(1, 202)))}, "22023", "200"),
     ("group_sequential_bounds", {"information": "{1}", "alpha": 0}, "22023", "alpha"),
+    ("group_sequential_bounds", {"information": "{1}", "alpha": 1e-200}, "22023", "1e-12"),
     ("group_sequential_bounds", {"information": "{1}", "sides": 3}, "22023", "sides"),
     ("group_sequential_bounds", {"information": "{1}", "spending": "linear"}, "22023", "linear"),
     ("group_sequential_bounds", {"information": "{1}", "spending": "power"}, "22004", "spending_parameter"),
