@@ -12,7 +12,7 @@
  * interval, at every look at once.  For n units and v = n rho^2 this is the
  * asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and
  * Ramdas (2021, arXiv 2103.06476, eq. 9); for v = tau^2 / std_error^2 the
- * mixture SPRT (Johari, Koomen, Pekelis and Walsh 2017, eq. 11; Zhao, Liu and
+ * mixture SPRT (Johari, Koomen, Pekelis and Walsh 2017; Zhao, Liu and
  * Deng 2019, arXiv 1905.10493).  Both need a variance that is known, or enough
  * units to know it well.
  */
