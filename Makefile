@@ -4,11 +4,13 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats linear hash hash32 bucket digest methods wilcoxon propensity effects poisson arms value_table \
-	moments bootstrap_state estimate compare covariates strata posterior goodness multinomial \
-	adjust orderstat trimmed oneway independence doubly_robust resampled
+FORMULAS = stats linear sequential hash hash32 bucket digest methods wilcoxon propensity effects \
+	poisson arms value_table moments bootstrap_state estimate compare covariates strata \
+	posterior goodness multinomial adjust orderstat trimmed oneway independence doubly_robust \
+	resampled group_sequential
 SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io comparison_rows \
-	samples segments comparisons stratified bayes srm chi_square anova heterogeneity novelty \
+	samples segments estimators comparisons monitoring stratified bayes \
+	group_sequential_functions srm chi_square anova heterogeneity novelty \
 	aipw multiple ranks quantiles outliers bootstrap assign_method hashes assign layer \
 	exposure expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
@@ -17,7 +19,7 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm srm_sequential chi_square anova \
+REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
 	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure plans
 REGRESS_OPTS = --inputdir=test
 

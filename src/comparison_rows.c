@@ -209,7 +209,7 @@ question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
 	/* In the order of the enum LiftMethod. */
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
-	Question				 question;
+	Question				 question = default_question;
 
 	question.alpha = alpha_argument(fcinfo, 2);
 	question.alternative = alternative_argument(fcinfo, 3);

@@ -3,13 +3,11 @@
  *		The comparisons of variants, as final functions of one-step aggregates
  *		and as functions over a state: which estimator, of which metrics.
  */
-#include "comparison_rows.h"
+#include "estimators.h"
 
 #include <math.h>
 
 #include "arguments.h"
-#include "covariates.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(welch_t_final);
 PG_FUNCTION_INFO_V1(welch_t);
@@ -22,18 +20,7 @@ PG_FUNCTION_INFO_V1(cuped_adjust);
 PG_FUNCTION_INFO_V1(cuped_model_final);
 PG_FUNCTION_INFO_V1(cuped_ratio);
 
-/* ---- means: details is the metric's position ---- */
-
-static Comparison
-welch_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
-		   const void *details)
-{
-	int		 metric = *(const int *) details;
-	Estimate t = estimate_mean(m, treatment, metric);
-	Estimate c = estimate_mean(m, control, metric);
-
-	return compare_welch(&t, &c, NULL, question, "welch_t");
-}
+/* ---- means ---- */
 
 static const int first_metric = 0;
 
@@ -108,18 +95,7 @@ proportion_z(PG_FUNCTION_ARGS)
 	return compare_metric(fcinfo, proportion_arms);
 }
 
-/* ---- ratios: details is the positions of num and den ---- */
-
-static Comparison
-ratio_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
-		   const void *details)
-{
-	const int *positions = details;
-	Estimate   t = estimate_ratio(m, treatment, positions[0], positions[1]);
-	Estimate   c = estimate_ratio(m, control, positions[0], positions[1]);
-
-	return compare_welch(&t, &c, NULL, question, "delta_ratio");
-}
+/* ---- ratios ---- */
 
 Datum
 delta_ratio_final(PG_FUNCTION_ARGS)
@@ -144,44 +120,7 @@ delta_ratio(PG_FUNCTION_ARGS)
 	return comparison_per_treatment(fcinfo, m, 7, ratio_arms, positions);
 }
 
-/* ---- covariates: details is an Adjustment ---- */
-
-static Comparison
-named_by_covariates(Comparison comparison, const CovariateModel *model)
-{
-	comparison.method =
-		psprintf("cuped_adjust, %d covariate%s used", model->used, model->used == 1 ? "" : "s");
-	return comparison;
-}
-
-/* One theta for all arms. */
-static Comparison
-adjusted_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
-			  const void *details)
-{
-	const Adjustment *adjustment = details;
-	Estimate		  t = estimate_adjusted(m, treatment, adjustment, &adjustment->pooled);
-	Estimate		  c = estimate_adjusted(m, control, adjustment, &adjustment->pooled);
-
-	return named_by_covariates(compare_welch(&t, &c, NULL, question, "cuped_adjust"),
-							   &adjustment->pooled);
-}
-
-/* A theta for each arm (Lin 2013). */
-static Comparison
-interacted_arms(const Moments *m, const Arm *treatment, const Arm *control,
-				const Question *question, const void *details)
-{
-	const Adjustment *adjustment = details;
-	CovariateModel	  model_t = covariate_model(m, treatment);
-	CovariateModel	  model_c = covariate_model(m, control);
-	Estimate		  t = estimate_adjusted(m, treatment, adjustment, &model_t);
-	Estimate		  c = estimate_adjusted(m, control, adjustment, &model_c);
-	SharedError		  shared = shared_error(m, adjustment, &model_t, &model_c);
-	Comparison		  comparison = compare_welch(&t, &c, &shared, question, "cuped_adjust");
-
-	return named_by_covariates(comparison, model_t.used < model_c.used ? &model_t : &model_c);
-}
+/* ---- covariates ---- */
 
 /* A state of y, x and whether x is missing. */
 #define COVARIATE_METRICS 3
@@ -202,46 +141,6 @@ cuped_adjust_final(PG_FUNCTION_ARGS)
 	return comparison_one_step(fcinfo, COVARIATE_METRICS, "cuped_adjust",
 							   "moments_agg(ARRAY[y, coalesce(x, 0), (x IS NULL)::int], variant)",
 							   adjusted_pair, NULL);
-}
-
-/*
- * The state of the metric and its covariates: those at the positions given, or
- * all metrics but the adjusted one.
- */
-static const Moments *
-select_covariates(FunctionCallInfo fcinfo, const Moments *m, int metric, int number)
-{
-	int	   selected[MOMENTS_METRICS_MAX] = {metric};
-	int	   count = 1;
-	int32 *positions;
-	int	   given;
-
-	if (PG_ARGISNULL(number))
-	{
-		for (int i = 0; i < m->metrics; i++)
-		{
-			if (i != metric)
-				selected[count++] = i;
-		}
-		return moments_select_metrics(m, selected, count);
-	}
-
-	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(number)) == 0)
-		return moments_select_metrics(m, selected, count);
-	positions = array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX - 1,
-							   &given);
-	for (int i = 0; i < given; i++)
-	{
-		int covariate = metric_position(positions[i], m->metrics, "covariate");
-
-		if (covariate == metric)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("metric %d cannot be its own covariate", metric + 1),
-					 errhint("A covariate is measured before the experiment.")));
-		selected[count++] = covariate;
-	}
-	return moments_select_metrics(m, selected, count);
 }
 
 /*
@@ -287,19 +186,7 @@ cuped_model_final(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
 }
 
-/* ---- adjusted ratios: details is a RatioAdjustment ---- */
-
-static Comparison
-adjusted_ratio_arms(const Moments *m, const Arm *treatment, const Arm *control,
-					const Question *question, const void *details)
-{
-	const RatioAdjustment *adjustment = details;
-	Estimate			   t = estimate_adjusted_ratio(m, treatment, adjustment);
-	Estimate			   c = estimate_adjusted_ratio(m, control, adjustment);
-
-	return compare_welch(&t, &c, NULL, question,
-						 adjustment->theta == 0.0 ? "cuped_ratio, not adjusted" : "cuped_ratio");
-}
+/* ---- adjusted ratios ---- */
 
 /*
  * (m, control, alpha, alternative, null_diff, num, den, num_pre, den_pre,

@@ -120,3 +120,23 @@ FROM cell
 WHERE undefined > 0 OR left_out > 0 AND question = 'diff'
 ORDER BY array_position('{normal,log-normal,zero-inflated,success,page loads}', metric), n_control + n_treatment, n_treatment,
 	estimator, question;
+
+-- ---- watched experiments ----
+
+\echo
+\echo 'Looked at 50 times: A/A experiments rejected at any look, A/B experiments rejected, and the'
+\echo 'units until then, or 2000'
+\echo
+\echo '| metric | how it is watched | false positives, % | found, % | units |\n|---|---|---|---|---|'
+SELECT format('| %s | %s | %s ± %s%s | %s ± %s | %s ± %s |', sums.metric, method,
+	to_char(100 * a, 'FM990.00'), to_char(100 * sqrt(a * (1 - a) / sums.n), 'FM990.00'),
+	CASE WHEN a > 0.05 + 3 * sqrt(0.05 * 0.95 / sums.n) THEN ' **high**' ELSE '' END,
+	to_char(100 * b, 'FM990.0'), to_char(100 * sqrt(b * (1 - b) / sums.n), 'FM990.0'),
+	to_char(s.mean, 'FM9990'), to_char(sqrt(s.variance / sums.n), 'FM990.0'))
+FROM (
+	SELECT metric, method, sum(experiments)::float8 AS n, sum(false_positives) / sum(experiments)::float8 AS a,
+		sum(found) / sum(experiments)::float8 AS b, moments_agg(units) AS m
+	FROM peeking
+	GROUP BY metric, method
+) AS sums, moments_summary(m) AS s
+ORDER BY sums.metric DESC, array_position(ARRAY['welch_t once, at the end', 'welch_t at every look'], method), method;
