@@ -4,17 +4,23 @@ EXTVERSION = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
-FORMULAS = stats noncentral linear hash bucket arms moments estimate compare covariates strata \
-	posterior goodness adjust power history duration
-SQL_FACING = arguments moments_io moments_functions aggregates comparison_rows \
-	comparisons stratified bayes srm multiple assign planning decide expstat
+FORMULAS = stats noncentral duration linear sequential hash hash32 bucket digest methods wilcoxon propensity effects \
+	poisson arms value_table moments bootstrap_state estimate compare covariates strata \
+	posterior goodness multinomial adjust orderstat trimmed oneway independence doubly_robust \
+	resampled group_sequential power history
+SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io comparison_rows \
+	samples segments estimators comparisons monitoring stratified bayes \
+	group_sequential_functions srm chi_square anova heterogeneity novelty \
+	aipw multiple ranks quantiles outliers bootstrap assign_method hashes assign layer \
+	exposure planning decide expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators srm multiple assign plans planning decide
+REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
+	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
@@ -36,6 +42,8 @@ $(OBJS): $(wildcard src/*.h)
 
 # The loop over co-moments, which runs for every row, is worth vectors.
 src/aggregates.o: CFLAGS += -O3
+# So are those over the replicates of a bootstrap.
+src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 
 C_FILES = $(wildcard src/*.c src/*.h)
 

@@ -89,15 +89,6 @@ metric_not_finite(double value, const char *name, int position)
 					 "FILTER (WHERE ...) knowing that this changes who is compared.")));
 }
 
-/* Leave the state as it is, for a row that is skipped. */
-#define RETURN_STATE_UNCHANGED()             \
-	do                                       \
-	{                                        \
-		if (PG_ARGISNULL(0))                 \
-			PG_RETURN_NULL();                \
-		PG_RETURN_DATUM(PG_GETARG_DATUM(0)); \
-	} while (0)
-
 /* The state of an aggregate whose argument `number` is the control label. */
 static Moments *
 state_with_control(FunctionCallInfo fcinfo, int metrics, int number)

@@ -9,6 +9,15 @@
 
 #include "moments_fmgr.h"
 
+/* Leave the state as it is, for a row that is skipped. */
+#define RETURN_STATE_UNCHANGED()             \
+	do                                       \
+	{                                        \
+		if (PG_ARGISNULL(0))                 \
+			PG_RETURN_NULL();                \
+		PG_RETURN_DATUM(PG_GETARG_DATUM(0)); \
+	} while (0)
+
 extern Moments *aggregate_state(FunctionCallInfo fcinfo, int metrics, MomentsConstant kind,
 								const void *constant, Size size);
 extern void metric_not_finite(double value, const char *name, int position) pg_attribute_noreturn();

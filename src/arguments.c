@@ -6,7 +6,10 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
+#include "common/int.h"
 #include "lib/stringinfo.h"
+#include "nodes/primnodes.h"
 #include "utils/builtins.h"
 
 /* Refuse NULL for an argument of a function that is not strict. */
@@ -75,6 +78,47 @@ array_elements(ArrayType *array, const char *name, int most, int *count)
 	return ARR_DATA_PTR(array);
 }
 
+/* "name[3]", or of a matrix of so many columns "name[2][1]" */
+static char *
+element_name(const char *name, int position, int columns)
+{
+	if (columns == 0)
+		return psprintf("%s[%d]", name, position + 1);
+	return psprintf("%s[%d][%d]", name, position / columns + 1, position % columns + 1);
+}
+
+/* Refuse negative counts, and counts whose sum is no count any more. */
+void
+check_counts(const int64 *counts, const char *name, int count, int columns)
+{
+	int64 total = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (counts[i] < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not be negative, but is " INT64_FORMAT,
+							element_name(name, i, columns), counts[i]),
+					 errhint("Observed values are counts of units.")));
+		if (pg_add_s64_overflow(total, counts[i], &total))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("the sum of the observed counts is out of range for bigint")));
+	}
+}
+
+/* The same as array_elements() of a text array: text datums that point into it. */
+Datum *
+label_elements(ArrayType *array, const char *name, int *count)
+{
+	Datum *labels;
+
+	array_elements(array, name, 0, count);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &labels, NULL, count);
+	return labels;
+}
+
 /* The 0-based index of a metric by its position from 1. */
 int
 metric_position(int position, int metrics, const char *name)
@@ -113,4 +157,52 @@ row_descriptor(FunctionCallInfo fcinfo)
 	if (get_call_result_type(fcinfo, NULL, &descriptor) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type of function %u is not a row type", fcinfo->flinfo->fn_oid);
 	return BlessTupleDesc(descriptor);
+}
+
+/* Refuse what is no share of something. */
+void
+require_share(double share, const char *name, const char *hint)
+{
+	if (!(share >= 0.0 && share <= 1.0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between 0 and 1, not %g", name, share), errhint("%s", hint)));
+}
+
+/*
+ * Written into the query as a constant?  (A parameter is none, although
+ * get_fn_expr_arg_stable() would have it: PL/pgSQL evaluates `x := f(y)` with
+ * the same FmgrInfo again when y has changed.)
+ */
+static bool
+is_constant(FunctionCallInfo fcinfo, int number)
+{
+	Node *call = fcinfo->flinfo->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) &&
+		IsA(list_nth(((FuncExpr *) call)->args, number), Const);
+}
+
+/*
+ * What `read` makes of the arguments from first to last: once per query where
+ * they are constants, as they are when a whole table is asked about.
+ */
+const void *
+read_once(FunctionCallInfo fcinfo, int first, int last, void *(*read)(FunctionCallInfo fcinfo))
+{
+	FmgrInfo	 *function = fcinfo->flinfo;
+	MemoryContext caller;
+
+	if (function->fn_extra != NULL)
+		return function->fn_extra;
+	for (int i = first; i <= last; i++)
+	{
+		if (!is_constant(fcinfo, i))
+			return read(fcinfo);
+	}
+
+	caller = MemoryContextSwitchTo(function->fn_mcxt);
+	function->fn_extra = read(fcinfo);
+	MemoryContextSwitchTo(caller);
+	return function->fn_extra;
 }

@@ -1,96 +1,48 @@
 /*
  * assign.c
- *		Assignment of units to variants, and the hash functions behind it.
+ *		Assignment of units to variants.
  */
 #include "postgres.h"
 
 #include "arguments.h"
+#include "assign_method.h"
 #include "bucket.h"
 #include "catalog/pg_collation.h"
-#include "catalog/pg_type.h"
-#include "hash.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(farm_fingerprint);
 PG_FUNCTION_INFO_V1(assign_bucket);
 PG_FUNCTION_INFO_V1(assign_variant);
 
-/* farm_fingerprint(text), farm_fingerprint(bytea): the same bytes either way */
-Datum
-farm_fingerprint(PG_FUNCTION_ARGS)
+static void *
+read_method(FunctionCallInfo fcinfo)
 {
-	struct varlena *data = PG_GETARG_VARLENA_PP(0);
-
-	PG_RETURN_INT64((int64) farm_fingerprint64(VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data)));
+	return unconstify(BucketMethod *, method_named(PG_GETARG_TEXT_PP(2)));
 }
-
-/* Most ids and salts are short: join them on the stack. */
-#define JOIN_BUFFER_SIZE 512
-
-/* The default method: Fingerprint64 of salt ':' unit. */
-static double
-farm_fingerprint_bucket(const text *unit, const text *salt)
-{
-	Size   saltlen = VARSIZE_ANY_EXHDR(salt);
-	Size   unitlen = VARSIZE_ANY_EXHDR(unit);
-	Size   length = saltlen + 1 + unitlen;
-	char   buffer[JOIN_BUFFER_SIZE];
-	char  *joined = length <= sizeof(buffer) ? buffer : palloc(length);
-	uint64 hash;
-
-	memcpy(joined, VARDATA_ANY(salt), saltlen);
-	joined[saltlen] = ':';
-	memcpy(joined + saltlen + 1, VARDATA_ANY(unit), unitlen);
-	hash = farm_fingerprint64(joined, length);
-	if (joined != buffer)
-		pfree(joined);
-	return bucket_of_hash(hash);
-}
-
-typedef double (*BucketMethod)(const text *unit, const text *salt);
-
-/* The bucketing methods by name. */
-static const char *const  method_names[] = {"farm_fingerprint"};
-static const BucketMethod methods[] = {farm_fingerprint_bucket};
 
 /* assign_bucket(unit text, salt text, method text), strict */
 Datum
 assign_bucket(PG_FUNCTION_ARGS)
 {
-	int method = choice_named(PG_GETARG_TEXT_PP(2), "bucketing method", method_names,
-							  lengthof(method_names));
+	const BucketMethod *method = read_once(fcinfo, 2, 2, read_method);
 
-	PG_RETURN_FLOAT8(methods[method](PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_FLOAT8(bucket_of_unit(method, PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1)));
 }
 
 /* How an experiment splits its traffic, read from the arguments. */
 typedef struct Split
 {
-	int		count;
-	Datum  *labels; /* text */
-	double *ends;	/* upper end of each variant's range of buckets */
-	double	coverage;
+	int					count;
+	Datum			   *labels; /* text */
+	BucketRange		   *ranges; /* one per label */
+	const BucketMethod *method;
 } Split;
 
 static void
 read_labels(Split *split, ArrayType *variants)
 {
-	bool *nulls;
-
-	deconstruct_array(variants, TEXTOID, -1, false, TYPALIGN_INT, &split->labels, &nulls,
-					  &split->count);
-	if (ARR_NDIM(variants) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("variants must be a one-dimensional array with at least one label"),
-				 errhint("For example ARRAY['control', 'treatment'].")));
-
+	split->labels = label_elements(variants, "variants", &split->count);
 	for (int i = 0; i < split->count; i++)
 	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("variants must not contain nulls")));
 		for (int j = 0; j < i; j++)
 		{
 			if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, split->labels[i],
@@ -104,13 +56,23 @@ read_labels(Split *split, ArrayType *variants)
 	}
 }
 
-/* One weight per variant, checked. */
+/* One weight per variant, checked; equal ones for NULL. */
 static const double *
 read_weights(const Split *split, ArrayType *weights)
 {
 	int			  count;
-	const double *values = array_elements(weights, "weights", 0, &count);
+	const double *values;
 
+	if (weights == NULL)
+	{
+		double *equal = palloc(split->count * sizeof(double));
+
+		for (int i = 0; i < split->count; i++)
+			equal[i] = 1.0 / split->count;
+		return equal;
+	}
+
+	values = array_elements(weights, "weights", 0, &count);
 	if (count != split->count)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -125,69 +87,34 @@ read_weights(const Split *split, ArrayType *weights)
 	return values;
 }
 
-/* Cumulative shares; the last is 1 by definition. No weights: equal shares. */
-static void
-read_ends(Split *split, ArrayType *weights)
-{
-	const double *values = NULL;
-	double		  largest = 0.0;
-	double		  total = 0.0;
-
-	if (weights != NULL)
-	{
-		values = read_weights(split, weights);
-		for (int i = 0; i < split->count; i++)
-			largest = Max(largest, values[i]);
-	}
-
-	split->ends = palloc(split->count * sizeof(double));
-	for (int i = 0; i < split->count; i++)
-		split->ends[i] = total += values != NULL ? values[i] / largest : 1.0;
-	for (int i = 0; i < split->count; i++)
-		split->ends[i] /= total;
-}
-
-static Split *
+static void *
 read_split(FunctionCallInfo fcinfo)
 {
-	Split *split = palloc(sizeof(Split));
+	Split		 *split = palloc(sizeof(Split));
+	const double *weights;
+	double		  coverage;
 
+	require_argument(fcinfo, 2, "variants");
+	require_argument(fcinfo, 4, "coverage");
+	require_argument(fcinfo, 5, "method");
 	read_labels(split, DatumGetArrayTypePCopy(PG_GETARG_DATUM(2)));
-	read_ends(split, PG_ARGISNULL(3) ? NULL : PG_GETARG_ARRAYTYPE_P(3));
-	split->coverage = PG_GETARG_FLOAT8(4);
-	if (!(split->coverage >= 0.0 && split->coverage <= 1.0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("coverage must be between 0 and 1, not %g", split->coverage),
-				 errhint("It is the share of each variant's traffic that is in the experiment.")));
+	weights = read_weights(split, PG_ARGISNULL(3) ? NULL : PG_GETARG_ARRAYTYPE_P(3));
+	coverage = PG_GETARG_FLOAT8(4);
+	require_share(coverage, "coverage",
+				  "It is the share of each variant's traffic that is in the experiment.");
+	split->method = method_named(PG_GETARG_TEXT_PP(5));
+
+	split->ranges = palloc(split->count * sizeof(BucketRange));
+	if (split->method->plain_shares && weights_are_shares(weights, split->count))
+		bucket_ranges_of_shares(split->ranges, weights, split->count, coverage);
+	else
+		bucket_ranges(split->ranges, weights, split->count, coverage, split->method->steps);
 	return split;
 }
 
 /*
- * The split is read once per query where its arguments are constants, as they
- * are when a whole table is assigned.
- */
-static const Split *
-cached_split(FunctionCallInfo fcinfo)
-{
-	FmgrInfo	 *function = fcinfo->flinfo;
-	MemoryContext caller;
-
-	if (function->fn_extra != NULL)
-		return function->fn_extra;
-	if (!get_fn_expr_arg_stable(function, 2) || !get_fn_expr_arg_stable(function, 3) ||
-		!get_fn_expr_arg_stable(function, 4))
-		return read_split(fcinfo);
-
-	caller = MemoryContextSwitchTo(function->fn_mcxt);
-	function->fn_extra = read_split(fcinfo);
-	MemoryContextSwitchTo(caller);
-	return function->fn_extra;
-}
-
-/*
  * assign_variant(unit text, salt text, variants text[], weights float8[],
- * coverage float8): NULL for a NULL unit and outside the coverage
+ * coverage float8, method text): NULL for a NULL unit and outside the coverage
  */
 Datum
 assign_variant(PG_FUNCTION_ARGS)
@@ -196,14 +123,13 @@ assign_variant(PG_FUNCTION_ARGS)
 	int			 choice;
 
 	require_argument(fcinfo, 1, "salt");
-	require_argument(fcinfo, 2, "variants");
-	require_argument(fcinfo, 4, "coverage");
-	split = cached_split(fcinfo);
+	split = read_once(fcinfo, 2, 5, read_split);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 
-	choice = bucket_choice(farm_fingerprint_bucket(PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1)),
-						   split->ends, split->count, split->coverage);
+	choice =
+		bucket_choice(bucket_of_unit(split->method, PG_GETARG_TEXT_PP(0), PG_GETARG_TEXT_PP(1)),
+					  split->ranges, split->count);
 	if (choice < 0)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(split->labels[choice]);

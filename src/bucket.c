@@ -4,33 +4,92 @@
  */
 #include "bucket.h"
 
-/* The top 53 bits, all that a double holds, over 2^53. */
-double
-bucket_of_hash(uint64_t hash)
+#include <math.h>
+
+/*
+ * Buckets of a coarse method are multiples of 1 / steps.  A boundary that
+ * misses one by a rounding error would give a whole step, 1 % of the units if
+ * there are 100, to the wrong side.
+ */
+static double
+snapped(double boundary, double steps)
 {
-	return (double) (hash >> 11) * 0x1p-53;
+	double step = rint(boundary * steps);
+
+	return fabs(boundary * steps - step) < 1e-6 ? step / steps : boundary;
+}
+
+static double
+weight_sum(const double *weights, int count, double unit)
+{
+	double sum = 0.0;
+
+	for (int i = 0; i < count; i++)
+		sum += weights[i] / unit;
+	return sum;
 }
 
 /*
- * The variant of a bucket, or -1 outside the coverage.  Variant i owns the
- * range from the previous variant's end to its own, of width w_i, and takes
- * the first `coverage` of it:
+ * Variant i owns [cum_i, cum_i + w_i), with weights w divided by their sum and
+ * cum_i the sum of those before i, and takes the first `coverage` of it:
  *
  *		[cum_i, cum_i + w_i coverage)
  *
- * The ranges do not move when the coverage grows, so neither does any unit.
+ * The starts do not move when the coverage grows, so neither does any unit.
  * The last end is 1.
  */
-int
-bucket_choice(double bucket, const double *ends, int count, double coverage)
+void
+bucket_ranges(BucketRange *ranges, const double *weights, int count, double coverage, double steps)
+{
+	double largest = 0.0;
+	double total;
+	double sum = 0.0;
+	double start = 0.0;
+
+	/* Scaled by the largest weight, so that no sum of weights overflows. */
+	for (int i = 0; i < count; i++)
+		largest = fmax(largest, weights[i]);
+	total = weight_sum(weights, count, largest);
+
+	for (int i = 0; i < count; i++)
+	{
+		BucketRange *range = &ranges[i];
+
+		sum += weights[i] / largest;
+		range->end = sum / total;
+		range->covered = coverage == 1.0 ? range->end : start + (range->end - start) * coverage;
+		start = range->end;
+		if (steps > 0.0)
+		{
+			range->end = snapped(range->end, steps);
+			range->covered = snapped(range->covered, steps);
+		}
+	}
+}
+
+/*
+ * The same as GrowthBook's SDKs have it (getBucketRanges), for weights that sum
+ * to 1, give or take 0.01: summed as they are.  With the rounding errors, for
+ * they decide about buckets that are round numbers (0.3 is before 0.1 + 0.2);
+ * and if the sum is less than 1, the last buckets have no variant.
+ */
+void
+bucket_ranges_of_shares(BucketRange *ranges, const double *shares, int count, double coverage)
 {
 	double start = 0.0;
 
 	for (int i = 0; i < count; i++)
 	{
-		if (bucket < ends[i])
-			return coverage == 1.0 || bucket < start + (ends[i] - start) * coverage ? i : -1;
-		start = ends[i];
+		ranges[i].covered = start + coverage * shares[i];
+		ranges[i].end = start + shares[i];
+		start = ranges[i].end;
 	}
-	return -1;
+}
+
+bool
+weights_are_shares(const double *weights, int count)
+{
+	double sum = weight_sum(weights, count, 1.0);
+
+	return sum >= 0.99 && sum <= 1.01;
 }

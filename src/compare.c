@@ -6,9 +6,11 @@
 
 #include <math.h>
 
+#include "sequential.h"
 #include "stats.h"
 
-const Question default_question = {0.05, TWO_SIDED, 0.0, LIFT_DELTA};
+/* The data are looked at once, whenever that is. */
+const Question default_question = {0.05, TWO_SIDED, 0.0, LIFT_DELTA, {0.0, NAN, NAN, 0.0}};
 
 typedef struct Interval
 {
@@ -35,8 +37,40 @@ welch_df(double a, double df_a, double b, double df_b, double c, double df_c)
 		(a / sum * (a / sum) / df_a + b / sum * (b / sum) / df_b + c / sum * (c / sum) / df_c);
 }
 
+/* Is this a look that what is not spent on looks at any time may be spent on? */
+bool
+is_fixed_look(const Monitoring *monitoring, int64 n, int64 n_control)
+{
+	return monitoring->share < 1.0 && (double) (n + n_control) >= monitoring->planned_n;
+}
+
+/*
+ * What a statistic is held against: at a fixed look Student's t, whose df may
+ * be infinite; at looks at any time a mixture, of variance v in squared standard
+ * errors.
+ */
+typedef struct Reference
+{
+	bool   fixed;
+	double df;
+	double v;
+} Reference;
+
+static const Reference normal_reference = {true, INFINITY, 0.0};
+
+static Reference
+reference(const Comparison *c, double df, const Question *question)
+{
+	const Monitoring *monitoring = &question->monitoring;
+	Reference		  r = {is_fixed_look(monitoring, c->n, c->n_control), df, 0.0};
+
+	r.v = isnan(monitoring->tau2) ? (double) (c->n + c->n_control) * monitoring->rho2
+								  : monitoring->tau2 / c->std_error / c->std_error;
+	return r;
+}
+
 static double
-p_value(double statistic, double df, Alternative alternative)
+fixed_p_value(double statistic, double df, Alternative alternative)
 {
 	switch (alternative)
 	{
@@ -49,12 +83,45 @@ p_value(double statistic, double df, Alternative alternative)
 	}
 }
 
-/* Half the width of an interval in standard errors; df may be infinite. */
+/*
+ * The smallest alpha at which one of its two shares rejects, which by
+ * Bonferroni's inequality is a p-value.
+ */
 static double
-quantile(const Question *question, double df)
+p_value(double statistic, const Reference *r, const Question *question)
 {
-	return student_t_isf(
-		question->alternative == TWO_SIDED ? question->alpha / 2.0 : question->alpha, df);
+	double share = question->monitoring.share;
+	double p = 1.0;
+
+	if (r->fixed)
+		p = fmin(p, fixed_p_value(statistic, r->df, question->alternative) / (1.0 - share));
+	if (share > 0.0)
+		p = fmin(p,
+				 always_valid_p(question->alternative == LESS ? -statistic : statistic, r->v,
+								question->alternative != TWO_SIDED) /
+					 share);
+	return p;
+}
+
+/*
+ * Half the width of an interval in standard errors.  Where both shares of alpha
+ * have an interval, each holds, and the narrower one lies in the other.
+ */
+static double
+quantile(const Question *question, const Reference *r)
+{
+	double share = question->monitoring.share;
+	double fixed_alpha = question->alpha * (1.0 - share);
+	double q = INFINITY;
+
+	if (r->fixed)
+		q = student_t_isf(question->alternative == TWO_SIDED ? fixed_alpha / 2.0 : fixed_alpha,
+						  r->df);
+	if (share > 0.0)
+		q = fmin(q,
+				 always_valid_quantile(question->alpha * share, r->v,
+									   question->alternative != TWO_SIDED));
+	return q;
 }
 
 /* A one-sided question leaves the other end of its interval open. */
@@ -183,12 +250,13 @@ log_df(const Estimate *treatment, const Estimate *control, Errors e, double df)
 
 static Interval
 lift_interval(const Comparison *comparison, const Estimate *treatment, const Estimate *control,
-			  Errors errors, double df, const Question *question)
+			  Errors errors, const Reference *r, const Question *question)
 {
-	double	 diff = comparison->diff;
-	double	 t = treatment->value;
-	double	 c = control->value;
-	Interval interval = undefined_interval;
+	double	  diff = comparison->diff;
+	double	  t = treatment->value;
+	double	  c = control->value;
+	Reference log_reference = *r;
+	Interval  interval = undefined_interval;
 
 	if (isnan(comparison->lift) || !(errors.t + errors.c > 0.0))
 		return interval;
@@ -196,22 +264,23 @@ lift_interval(const Comparison *comparison, const Estimate *treatment, const Est
 	switch (question->lift_method)
 	{
 		case LIFT_DELTA:
-			interval = lift_delta(comparison->lift, t, c, errors, quantile(question, df));
+			interval = lift_delta(comparison->lift, t, c, errors, quantile(question, r));
 			break;
 		case LIFT_LOG:
-			if ((t > 0.0) == (c > 0.0) && t != 0.0)
-				interval = lift_log(diff, t, c, errors,
-									quantile(question, log_df(treatment, control, errors, df)));
+			if ((t > 0.0) != (c > 0.0) || t == 0.0)
+				break;
+			log_reference.df = log_df(treatment, control, errors, r->df);
+			interval = lift_log(diff, t, c, errors, quantile(question, &log_reference));
 			break;
 		case LIFT_FIELLER:
-			interval = lift_fieller(diff, t, c, errors, quantile(question, df));
+			interval = lift_fieller(diff, t, c, errors, quantile(question, r));
 			break;
 	}
 	return open_end(interval, question->alternative);
 }
 
 /* What is defined without any error: sizes, estimates, difference and lift. */
-static Comparison
+Comparison
 compare_values(const Estimate *treatment, const Estimate *control, const Question *question,
 			   const char *method)
 {
@@ -242,8 +311,9 @@ compare_values(const Estimate *treatment, const Estimate *control, const Questio
  *		statistic = (diff - null_diff) / std_error
  *		std_error = sqrt(e_t + e_c)
  *
- * and the t distribution with Welch's degrees of freedom.  What the estimates
- * share, if anything, adds the variance of its own difference.
+ * and the t distribution with Welch's degrees of freedom, or what the question's
+ * monitoring puts in its place.  What the estimates share, if anything, adds the
+ * variance of its own difference.
  */
 Comparison
 compare_welch(const Estimate *treatment, const Estimate *control, const SharedError *shared,
@@ -255,6 +325,7 @@ compare_welch(const Estimate *treatment, const Estimate *control, const SharedEr
 	Errors errors = {treatment->squared_error + s->treatment, control->squared_error + s->control,
 					 s->covariance, s->df};
 	Comparison c = compare_values(treatment, control, question, method);
+	Reference  r;
 	double	   half;
 	Interval   interval;
 
@@ -266,18 +337,22 @@ compare_welch(const Estimate *treatment, const Estimate *control, const SharedEr
 		return c;
 	}
 
-	c.df = welch_df(treatment->squared_error, treatment->df, control->squared_error, control->df,
-					both, s->df);
-	c.p_value = p_value(c.statistic, c.df, question->alternative);
+	r = reference(&c,
+				  welch_df(treatment->squared_error, treatment->df, control->squared_error,
+						   control->df, both, s->df),
+				  question);
+	if (r.fixed)
+		c.df = r.df;
+	c.p_value = p_value(c.statistic, &r, question);
 
-	half = quantile(question, c.df) * c.std_error;
+	half = quantile(question, &r) * c.std_error;
 	interval.low = c.diff - half;
 	interval.high = c.diff + half;
 	interval = open_end(interval, question->alternative);
 	c.diff_low = interval.low;
 	c.diff_high = interval.high;
 
-	interval = lift_interval(&c, treatment, control, errors, c.df, question);
+	interval = lift_interval(&c, treatment, control, errors, &r, question);
 	c.lift_low = interval.low;
 	c.lift_high = interval.high;
 	return c;
@@ -371,7 +446,7 @@ wilson(const Estimate *estimate, double z)
 static Interval
 newcombe(const Estimate *treatment, const Estimate *control, double diff, const Question *question)
 {
-	double	 z = quantile(question, INFINITY);
+	double	 z = quantile(question, &normal_reference);
 	Interval t = wilson(treatment, z);
 	Interval c = wilson(control, z);
 	double	 pt = treatment->value;
@@ -407,7 +482,7 @@ compare_proportions(const Estimate *treatment, const Estimate *control, const Qu
 	if (c.std_error > 0.0)
 	{
 		c.statistic = (c.diff - question->null_diff) / c.std_error;
-		c.p_value = p_value(c.statistic, INFINITY, question->alternative);
+		c.p_value = p_value(c.statistic, &normal_reference, question);
 	}
 
 	interval = newcombe(treatment, control, c.diff, question);
@@ -416,7 +491,7 @@ compare_proportions(const Estimate *treatment, const Estimate *control, const Qu
 
 	errors.t = pt * (1.0 - pt) / nt;
 	errors.c = pc * (1.0 - pc) / nc;
-	interval = lift_interval(&c, treatment, control, errors, INFINITY, question);
+	interval = lift_interval(&c, treatment, control, errors, &normal_reference, question);
 	c.lift_low = interval.low;
 	c.lift_high = interval.high;
 	return c;

@@ -21,6 +21,20 @@ typedef enum LiftMethod
 	LIFT_FIELLER
 } LiftMethod;
 
+/*
+ * When the data may be looked at.  `share` of alpha is spent on looks at any
+ * time, by a normal mixture of variance tau2, in squared units of diff, or
+ * rho2, in variances of sqrt(n) diff, if tau2 is NaN; n counts the units of
+ * both arms.  The rest of alpha is spent on a single look at planned_n units.
+ */
+typedef struct Monitoring
+{
+	double share;
+	double rho2;
+	double tau2;
+	double planned_n;
+} Monitoring;
+
 /* What is asked of a comparison. */
 typedef struct Question
 {
@@ -28,6 +42,7 @@ typedef struct Question
 	Alternative alternative;
 	double		null_diff;
 	LiftMethod	lift_method;
+	Monitoring	monitoring;
 } Question;
 
 extern const Question default_question;
@@ -53,6 +68,8 @@ typedef struct Comparison
 	const char *method;
 } Comparison;
 
+extern bool is_fixed_look(const Monitoring *monitoring, int64 n, int64 n_control);
+
 /*
  * What two estimates share, beyond the errors of their own arms: the
  * covariances of treatment and control, and the degrees of freedom of these.
@@ -65,7 +82,9 @@ typedef struct SharedError
 	double df;
 } SharedError;
 
-extern double welch_df(double a, double df_a, double b, double df_b, double c, double df_c);
+extern double	  welch_df(double a, double df_a, double b, double df_b, double c, double df_c);
+extern Comparison compare_values(const Estimate *treatment, const Estimate *control,
+								 const Question *question, const char *method);
 extern Comparison
 compare_welch(const Estimate *treatment, const Estimate *control, const SharedError *shared,
 			  const Question *question, const char *method);

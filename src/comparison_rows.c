@@ -12,14 +12,20 @@
 
 #define COMPARISON_COLUMNS 18
 
-static Datum
-label_datum(const char *label, int len)
+/* Refuse an estimate that a float8 cannot hold, or whose variance it cannot. */
+void
+check_estimate(const Estimate *estimate, const char *what)
 {
-	return PointerGetDatum(cstring_to_text_with_len(label, len));
+	if (isinf(estimate->value) || isinf(estimate->squared_error))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the variance of the %s is out of range for double precision", what),
+				 errhint("Scale the metric down, for instance by choosing a larger unit.")));
 }
 
-static HeapTuple
-comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment,
+/* A row; a label that is not known is NULL. */
+HeapTuple
+comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 				 const text *control)
 {
 	const double numbers[] = {
@@ -30,9 +36,7 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	int	  column = 0;
 
 	nulls[column] = treatment == NULL;
-	if (treatment != NULL)
-		values[column] = label_datum(treatment->label, arm_label_length(treatment));
-	column++;
+	values[column++] = PointerGetDatum(treatment);
 	nulls[column] = control == NULL;
 	values[column++] = PointerGetDatum(control);
 	values[column++] = Int64GetDatum(c->n);
@@ -46,6 +50,12 @@ comparison_tuple(TupleDesc descriptor, const Comparison *c, const Arm *treatment
 	Assert(column == COMPARISON_COLUMNS && column == descriptor->natts);
 
 	return heap_form_tuple(descriptor, values, nulls);
+}
+
+text *
+arm_label(const Arm *arm)
+{
+	return arm == NULL ? NULL : cstring_to_text_with_len(arm->label, arm_label_length(arm));
 }
 
 Control
@@ -83,22 +93,21 @@ next_treatment(const Moments *m, const Control *control, int *position)
 
 /* A one-step aggregate has one row to give; the hint says how to get more. */
 void
-check_two_variants(const Moments *m, const char *hint)
+check_two_variants(int variants, const char *hint)
 {
-	if (m->arms.count > 2)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("a one-step comparison takes two variants, but there are %d", m->arms.count),
-			 errhint("%s", hint)));
+	if (variants > 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a one-step comparison takes two variants, but there are %d", variants),
+				 errhint("%s", hint)));
 }
 
 Datum
 one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
 		const Control *control)
 {
-	PG_RETURN_DATUM(HeapTupleGetDatum(
-		comparison_tuple(row_descriptor(fcinfo), comparison, treatment, control->label)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(comparison_tuple(row_descriptor(fcinfo), comparison,
+													   arm_label(treatment), control->label)));
 }
 
 /*
@@ -133,7 +142,7 @@ comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
 	const Arm *treatment = next_treatment(m, &control, &position);
 	Comparison comparison;
 
-	check_two_variants(m,
+	check_two_variants(m->arms.count,
 					   psprintf("Use the two-step form, which gives a row per treatment: SELECT "
 								"c.* FROM (SELECT %s AS m FROM ...) s, %s(s.m) c.",
 								two_step, function));
@@ -170,7 +179,7 @@ finite_argument(FunctionCallInfo fcinfo, int number, const char *name)
 	return value;
 }
 
-static int
+int
 choice_argument(FunctionCallInfo fcinfo, int number, const char *name, const char *const *choices,
 				int count)
 {
@@ -184,46 +193,6 @@ metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Mom
 {
 	require_argument(fcinfo, number, name);
 	return metric_position(PG_GETARG_INT32(number), m->metrics, name);
-}
-
-/*
- * The state of the metric and its covariates: those at the positions given, or
- * all metrics but the adjusted one.
- */
-const Moments *
-select_covariates(FunctionCallInfo fcinfo, const Moments *m, int metric, int number)
-{
-	int	   selected[MOMENTS_METRICS_MAX] = {metric};
-	int	   count = 1;
-	int32 *positions;
-	int	   given;
-
-	if (PG_ARGISNULL(number))
-	{
-		for (int i = 0; i < m->metrics; i++)
-		{
-			if (i != metric)
-				selected[count++] = i;
-		}
-		return moments_select_metrics(m, selected, count);
-	}
-
-	if (ARR_NDIM(PG_GETARG_ARRAYTYPE_P(number)) == 0)
-		return moments_select_metrics(m, selected, count);
-	positions = array_elements(PG_GETARG_ARRAYTYPE_P(number), "covariates", MOMENTS_METRICS_MAX - 1,
-							   &given);
-	for (int i = 0; i < given; i++)
-	{
-		int covariate = metric_position(positions[i], m->metrics, "covariate");
-
-		if (covariate == metric)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("metric %d cannot be its own covariate", metric + 1),
-					 errhint("A covariate is measured before the experiment.")));
-		selected[count++] = covariate;
-	}
-	return moments_select_metrics(m, selected, count);
 }
 
 /* A proportion's values are 0 and 1. */
@@ -260,7 +229,7 @@ question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
 	/* In the order of the enum LiftMethod. */
 	static const char *const lift_methods[] = {"delta", "log", "fieller"};
-	Question				 question;
+	Question				 question = default_question;
 
 	question.alpha = alpha_argument(fcinfo, 2);
 	question.alternative = alternative_argument(fcinfo, 3);
@@ -287,8 +256,9 @@ put_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatm
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	tuplestore_puttuple(result->setResult,
-						comparison_tuple(result->setDesc, comparison, treatment, control->label));
+	tuplestore_puttuple(
+		result->setResult,
+		comparison_tuple(result->setDesc, comparison, arm_label(treatment), control->label));
 }
 
 const Moments *

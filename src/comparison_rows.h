@@ -9,6 +9,8 @@
 #include "compare.h"
 #include "moments_fmgr.h"
 
+#include "funcapi.h"
+
 /*
  * How to compare two arms; either may be NULL, an arm without units.  `details`
  * is what the estimator needs beyond the question.
@@ -31,11 +33,18 @@ extern const Arm *next_treatment(const Moments *m, const Control *control, int *
 extern double	   alpha_argument(FunctionCallInfo fcinfo, int number);
 extern Alternative alternative_argument(FunctionCallInfo fcinfo, int number);
 extern double	   finite_argument(FunctionCallInfo fcinfo, int number, const char *name);
+extern int		   choice_argument(FunctionCallInfo fcinfo, int number, const char *name,
+								   const char *const *choices, int count);
 extern int metric_argument(FunctionCallInfo fcinfo, int number, const char *name, const Moments *m);
 extern const Moments			 *
 select_covariates(FunctionCallInfo fcinfo, const Moments *m, int metric, int number);
 extern void check_binary(const Moments *m, const Arm *arm, int metric);
 extern const char *covariates_used(const char *test, int used);
+
+extern text		*arm_label(const Arm *arm);
+extern void		 check_estimate(const Estimate *estimate, const char *what);
+extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
+								  const text *control);
 
 /*
  * Final function of a one-step aggregate over states of so many metrics.  For
@@ -45,7 +54,7 @@ extern const char *covariates_used(const char *test, int used);
 extern Datum comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
 								 const char *two_step, CompareArms compare, const void *details);
 extern const Moments *final_state(FunctionCallInfo fcinfo, int metrics, int arms);
-extern void			  check_two_variants(const Moments *m, const char *hint);
+extern void			  check_two_variants(int variants, const char *hint);
 extern Datum one_row(FunctionCallInfo fcinfo, const Comparison *comparison, const Arm *treatment,
 					 const Control *control);
 

@@ -3,13 +3,11 @@
  *		The comparisons of variants, as final functions of one-step aggregates
  *		and as functions over a state: which estimator, of which metrics.
  */
-#include "comparison_rows.h"
+#include "estimators.h"
 
 #include <math.h>
 
 #include "arguments.h"
-#include "covariates.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(welch_t_final);
 PG_FUNCTION_INFO_V1(welch_t);
@@ -22,18 +20,7 @@ PG_FUNCTION_INFO_V1(cuped_adjust);
 PG_FUNCTION_INFO_V1(cuped_model_final);
 PG_FUNCTION_INFO_V1(cuped_ratio);
 
-/* ---- means: details is the metric's position ---- */
-
-static Comparison
-welch_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
-		   const void *details)
-{
-	int		 metric = *(const int *) details;
-	Estimate t = estimate_mean(m, treatment, metric);
-	Estimate c = estimate_mean(m, control, metric);
-
-	return compare_welch(&t, &c, NULL, question, "welch_t");
-}
+/* ---- means ---- */
 
 static const int first_metric = 0;
 
@@ -96,18 +83,7 @@ proportion_z(PG_FUNCTION_ARGS)
 	return compare_metric(fcinfo, proportion_arms);
 }
 
-/* ---- ratios: details is the positions of num and den ---- */
-
-static Comparison
-ratio_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
-		   const void *details)
-{
-	const int *positions = details;
-	Estimate   t = estimate_ratio(m, treatment, positions[0], positions[1]);
-	Estimate   c = estimate_ratio(m, control, positions[0], positions[1]);
-
-	return compare_welch(&t, &c, NULL, question, "delta_ratio");
-}
+/* ---- ratios ---- */
 
 Datum
 delta_ratio_final(PG_FUNCTION_ARGS)
@@ -132,43 +108,7 @@ delta_ratio(PG_FUNCTION_ARGS)
 	return comparison_per_treatment(fcinfo, m, 7, ratio_arms, positions);
 }
 
-/* ---- covariates: details is an Adjustment ---- */
-
-static Comparison
-named_by_covariates(Comparison comparison, const CovariateModel *model)
-{
-	comparison.method = covariates_used("cuped_adjust", model->used);
-	return comparison;
-}
-
-/* One theta for all arms. */
-static Comparison
-adjusted_arms(const Moments *m, const Arm *treatment, const Arm *control, const Question *question,
-			  const void *details)
-{
-	const Adjustment *adjustment = details;
-	Estimate		  t = estimate_adjusted(m, treatment, adjustment, &adjustment->pooled);
-	Estimate		  c = estimate_adjusted(m, control, adjustment, &adjustment->pooled);
-
-	return named_by_covariates(compare_welch(&t, &c, NULL, question, "cuped_adjust"),
-							   &adjustment->pooled);
-}
-
-/* A theta for each arm (Lin 2013). */
-static Comparison
-interacted_arms(const Moments *m, const Arm *treatment, const Arm *control,
-				const Question *question, const void *details)
-{
-	const Adjustment *adjustment = details;
-	CovariateModel	  model_t = covariate_model(m, treatment);
-	CovariateModel	  model_c = covariate_model(m, control);
-	Estimate		  t = estimate_adjusted(m, treatment, adjustment, &model_t);
-	Estimate		  c = estimate_adjusted(m, control, adjustment, &model_c);
-	SharedError		  shared = shared_error(m, adjustment, &model_t, &model_c);
-	Comparison		  comparison = compare_welch(&t, &c, &shared, question, "cuped_adjust");
-
-	return named_by_covariates(comparison, model_t.used < model_c.used ? &model_t : &model_c);
-}
+/* ---- covariates ---- */
 
 /* A state of y, x and whether x is missing. */
 #define COVARIATE_METRICS 3
@@ -234,19 +174,7 @@ cuped_model_final(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
 }
 
-/* ---- adjusted ratios: details is a RatioAdjustment ---- */
-
-static Comparison
-adjusted_ratio_arms(const Moments *m, const Arm *treatment, const Arm *control,
-					const Question *question, const void *details)
-{
-	const RatioAdjustment *adjustment = details;
-	Estimate			   t = estimate_adjusted_ratio(m, treatment, adjustment);
-	Estimate			   c = estimate_adjusted_ratio(m, control, adjustment);
-
-	return compare_welch(&t, &c, NULL, question,
-						 adjustment->theta == 0.0 ? "cuped_ratio, not adjusted" : "cuped_ratio");
-}
+/* ---- adjusted ratios ---- */
 
 /*
  * (m, control, alpha, alternative, null_diff, num, den, num_pre, den_pre,

@@ -9,6 +9,35 @@
 #include "stats.h"
 
 /*
+ * The shares that the weights stand for, and the counts that they make one
+ * expect of all units, whose number is returned.
+ */
+int64
+expected_counts(const int64 *observed, const double *weights, int cells, double *shares,
+				double *expected)
+{
+	int64  n = 0;
+	double largest = 0.0;
+	double total = 0.0;
+
+	for (int i = 0; i < cells; i++)
+	{
+		n += observed[i];
+		largest = fmax(largest, weights[i]);
+	}
+
+	/* Scaled by the largest weight, so that no sum of weights overflows. */
+	for (int i = 0; i < cells; i++)
+		total += weights[i] / largest;
+	for (int i = 0; i < cells; i++)
+	{
+		shares[i] = weights[i] / largest / total;
+		expected[i] = (double) n * shares[i];
+	}
+	return n;
+}
+
+/*
  * Pearson (1900):
  *
  *		chi2 = sum (o_i - e_i)^2 / e_i,		e_i = n w_i / sum w
@@ -20,21 +49,9 @@ Goodness
 goodness_of_fit(const int64 *observed, const double *weights, int cells, double *expected)
 {
 	Goodness result = {0, 0.0, cells - 1, NAN};
-	double	 largest = 0.0;
-	double	 total = 0.0;
 
-	for (int i = 0; i < cells; i++)
-	{
-		result.n += observed[i];
-		largest = fmax(largest, weights[i]);
-	}
-
-	/* Scaled by the largest weight, so that no sum of weights overflows. */
-	for (int i = 0; i < cells; i++)
-		total += weights[i] / largest;
-	for (int i = 0; i < cells; i++)
-		expected[i] = (double) result.n * (weights[i] / largest / total);
-
+	/* The shares are not needed: their place is taken by the counts. */
+	result.n = expected_counts(observed, weights, cells, expected, expected);
 	if (result.n == 0 || cells < 2)
 	{
 		result.chi2 = NAN;

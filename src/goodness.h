@@ -16,6 +16,10 @@ typedef struct Goodness
 	double p_value;
 } Goodness;
 
+/* Fills shares[cells] and expected[cells], which may be the same; returns the number of units. */
+extern int64 expected_counts(const int64 *observed, const double *weights, int cells,
+							 double *shares, double *expected);
+
 /* Also fills expected[cells], the counts that the weights make one expect. */
 extern Goodness
 goodness_of_fit(const int64 *observed, const double *weights, int cells, double *expected);

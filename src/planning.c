@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "comparison_rows.h"
 #include "duration.h"
+#include "estimators.h"
 #include "history.h"
 #include "power.h"
 #include "utils/builtins.h"

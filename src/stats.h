@@ -37,4 +37,7 @@ extern double student_t_isf(double q, double df);
 /* Chi-square with real df > 0: P(X > x) */
 extern double chisq_sf(double x, double df);
 
+/* Fisher's F with real df1, df2 > 0: P(F > f).  Beyond 1e300, f counts as 1e300. */
+extern double fisher_f_sf(double f, double df1, double df2);
+
 #endif /* EXPSTAT_STATS_H */

@@ -50,10 +50,11 @@ FROM (
 ) AS e;
 
 CREATE TEMPORARY VIEW line AS
-SELECT question, array_position('{normal,log-normal,zero-inflated,success}', metric) AS section,
+SELECT question, array_position('{normal,log-normal,zero-inflated,success,page loads}', metric) AS section,
 	array_position('{welch_t,"welch_t, log","welch_t, fieller",proportion_z,"proportion_z, log",'
 		'"proportion_z, fieller",delta_ratio,cuped_adjust,"cuped_adjust, interacted",cuped_ratio,'
-		'stratified_t,bayes_normal}', estimator) AS row,
+		'stratified_t,bayes_normal,trimmed_t,mann_whitney,"quantile_compare, 0.5","quantile_compare, 0.9",'
+		'"quantile_compare, 0.5, clustered","quantile_compare, 0.9, clustered"}', estimator) AS row,
 	format('| %s | %s | %s | %s | %s | %s |', metric, estimator,
 		max(figure) FILTER (WHERE (n_control, n_treatment) = (50, 50)),
 		max(figure) FILTER (WHERE (n_control, n_treatment) = (500, 500)),
@@ -105,7 +106,7 @@ SELECT format('| %s | %s + %s | %s | %s | %s | %s |', metric, n_control, n_treat
 	to_char(100 * truth_below / experiments, 'FM990.00'), to_char(100 * truth_above / experiments, 'FM990.00'))
 FROM cell
 WHERE flagged AND question <> 'false positives'
-ORDER BY array_position('{normal,log-normal,zero-inflated,success}', metric), n_control + n_treatment, n_treatment,
+ORDER BY array_position('{normal,log-normal,zero-inflated,success,page loads}', metric), n_control + n_treatment, n_treatment,
 	estimator, question;
 
 \echo
@@ -117,5 +118,25 @@ SELECT format('| %s | %s + %s | %s | %s | %s | %s |', metric, n_control, n_treat
 	undefined, left_out)
 FROM cell
 WHERE undefined > 0 OR left_out > 0 AND question = 'diff'
-ORDER BY array_position('{normal,log-normal,zero-inflated,success}', metric), n_control + n_treatment, n_treatment,
+ORDER BY array_position('{normal,log-normal,zero-inflated,success,page loads}', metric), n_control + n_treatment, n_treatment,
 	estimator, question;
+
+-- ---- watched experiments ----
+
+\echo
+\echo 'Looked at 50 times: A/A experiments rejected at any look, A/B experiments rejected, and the'
+\echo 'units until then, or 2000'
+\echo
+\echo '| metric | how it is watched | false positives, % | found, % | units |\n|---|---|---|---|---|'
+SELECT format('| %s | %s | %s ± %s%s | %s ± %s | %s ± %s |', sums.metric, method,
+	to_char(100 * a, 'FM990.00'), to_char(100 * sqrt(a * (1 - a) / sums.n), 'FM990.00'),
+	CASE WHEN a > 0.05 + 3 * sqrt(0.05 * 0.95 / sums.n) THEN ' **high**' ELSE '' END,
+	to_char(100 * b, 'FM990.0'), to_char(100 * sqrt(b * (1 - b) / sums.n), 'FM990.0'),
+	to_char(s.mean, 'FM9990'), to_char(sqrt(s.variance / sums.n), 'FM990.0'))
+FROM (
+	SELECT metric, method, sum(experiments)::float8 AS n, sum(false_positives) / sum(experiments)::float8 AS a,
+		sum(found) / sum(experiments)::float8 AS b, moments_agg(units) AS m
+	FROM peeking
+	GROUP BY metric, method
+) AS sums, moments_summary(m) AS s
+ORDER BY sums.metric DESC, array_position(ARRAY['welch_t once, at the end', 'welch_t at every look'], method), method;

@@ -87,12 +87,7 @@ SELECT 0.1 * CASE :'metric' WHEN 'normal' THEN 4 WHEN 'log-normal' THEN exp(0.5:
 
 -- ---- the answers ----
 
--- A row per experiment and estimator: p-value, difference and error of A/A, intervals of A/B.
-CREATE TEMPORARY TABLE answer (
-	estimator text, true_diff float8, p float8,
-	diff_low float8, diff_high float8, lift_low float8, lift_high float8,
-	diff float8, std_error float8, left_out boolean
-);
+\ir answers.sql
 
 -- Estimators over a state.  A lift method other than delta changes the lift alone.
 INSERT INTO answer
@@ -152,30 +147,6 @@ SELECT 'bayes_normal', :diff,
 FROM state, bayes_normal(m, metric => 1, scale => 'diff') AS aa,
 	bayes_normal(m, metric => 2, scale => 'diff') AS ab,
 	bayes_normal(m, metric => 2, scale => 'lift') AS lift;
-
-CREATE TEMPORARY VIEW counts AS
-SELECT estimator, question, count(*) AS experiments,
-	count(*) FILTER (WHERE CASE question
-		WHEN 'false positives' THEN p <= 0.05 ELSE truth >= low AND truth <= high END) AS hits,
-	count(*) FILTER (WHERE truth < low) AS truth_below,
-	count(*) FILTER (WHERE truth > high) AS truth_above,
-	count(*) FILTER (WHERE CASE question
-		WHEN 'false positives' THEN p ELSE high - low END IS NULL) AS undefined,
-	count(*) FILTER (WHERE left_out) AS left_out
-FROM answer,
-	LATERAL (VALUES
-		('false positives', NULL, NULL, NULL),
-		('diff', true_diff, diff_low, diff_high),
-		('lift', 0.1, lift_low, lift_high)
-	) AS q (question, truth, low, high)
-WHERE question = 'lift' OR true_diff IS NOT NULL
-GROUP BY estimator, question;
-
-CREATE TEMPORARY VIEW errors AS
-SELECT estimator, moments_agg(ARRAY[std_error * std_error, diff * diff], 'A/A') AS m
-FROM answer
-WHERE std_error IS NOT NULL
-GROUP BY estimator;
 
 INSERT INTO outcome
 SELECT :'metric', :control, :treatment, * FROM counts;

@@ -26,3 +26,14 @@ CREATE UNLOGGED TABLE spread (
 	estimator text,
 	m moments
 );
+
+-- A row per job and way to watch an experiment.  Units are of both arms, at the first look
+-- that rejects, or at the last one.
+CREATE UNLOGGED TABLE peeking (
+	metric text,
+	method text,
+	experiments bigint,
+	false_positives bigint,    -- A/A experiments rejected at any look
+	found bigint,              -- A/B experiments rejected at any look
+	units moments              -- until then
+);

@@ -58,6 +58,12 @@ class Db:
             return e
         raise AssertionError("no error from %s; it answered %r" % (sql, rows[:3]))
 
+    def want_parallel(self, table):
+        """Make the planner choose a parallel plan over a table, however small."""
+        for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+            self.run("SET %s = 0" % setting)
+        self.run("ANALYZE %s" % table)
+
     def copy_rows(self, target, rows):
         """COPY rows (tuples) into target, a table with an optional column list."""
         text = io.StringIO("".join("\t".join(map(escape, r)) + "\n" for r in rows))

@@ -14,9 +14,13 @@ Formulas and sources
   Newcombe           Newcombe (1998), Stat. Med. 17: 873-890, method 10 (hybrid of two Wilson intervals)
   p-value families   Holm (1979), Hochberg (1988), Benjamini & Hochberg (1995), Benjamini & Yekutieli (2001)
   FarmHash           Pike (2014), farmhashna::Hash64 of https://github.com/google/farmhash
+  MurmurHash3        Appleby (2011), MurmurHash3_x86_32 of https://github.com/aappleby/smhasher
+  FNV-1a             Fowler, Noll & Vo, RFC 9923
+  bucketing methods  the definitions in docs/assignment.md
 """
 
 import functools
+import hashlib
 import math
 import re
 from fractions import Fraction
@@ -685,3 +689,60 @@ def bayes(effect, error, prior_mean=0.0, prior_sd=INF, alpha=0.05):
             loss_ship, loss_keep = (sd * (density - s * z * normal_sf(s * z)) for s in (1, -1))
     return dict(posterior_mean=mean, posterior_sd=sd, posterior_low=mean - q * sd, posterior_high=mean + q * sd,
                 chance_to_win=normal_sf(-z), loss_ship=loss_ship, loss_keep=loss_keep)
+
+
+# --- Public hashes of 32 bits, SHA-1, and bucketing methods --------------------------------------
+
+def murmur3_32(s, seed=0):
+    """MurmurHash3_x86_32."""
+    def scramble(k):
+        k = k * 0xcc9e2d51 & 0xffffffff
+        k = (k << 15 | k >> 17) & 0xffffffff
+        return k * 0x1b873593 & 0xffffffff
+
+    h, whole = seed, len(s) // 4 * 4
+    for i in range(0, whole, 4):
+        h ^= scramble(int.from_bytes(s[i:i + 4], "little"))
+        h = (h << 13 | h >> 19) & 0xffffffff
+        h = (h * 5 + 0xe6546b64) & 0xffffffff
+    h ^= scramble(int.from_bytes(s[whole:], "little")) ^ len(s)
+    for multiplier, shift in ((0x85ebca6b, 16), (0xc2b2ae35, 13)):
+        h = (h ^ h >> shift) * multiplier & 0xffffffff
+    return h ^ h >> 16
+
+
+def fnv1a_32(s):
+    h = 0x811c9dc5
+    for byte in s:
+        h = (h ^ byte) * 0x01000193 & 0xffffffff
+    return h
+
+
+def sha1_60(s):
+    return int(hashlib.sha1(s).hexdigest()[:15], 16)
+
+
+# By method: the string hashed, the bucket as a fraction (k, steps), and the steps of its grid if that is coarse.
+BUCKETING = {
+    "farm_fingerprint": ("{salt}:{unit}", lambda s: (farm_fingerprint64(s) >> 11, 2 ** 53), None),
+    "growthbook": ("{unit}{salt}", lambda s: (fnv1a_32(s) % 1000, 1000), 1000),
+    "growthbook_v1": ("{unit}{salt}", lambda s: (fnv1a_32(s) % 1000, 1000), 1000),
+    "growthbook_v2": ("{salt}{unit}", lambda s: (fnv1a_32(str(fnv1a_32(s)).encode()) % 10000, 10000), 10000),
+    "launchdarkly": ("{salt}.{unit}", lambda s: (sha1_60(s), 0xFFFFFFFFFFFFFFF), None),
+    "unleash": ("{salt}:{unit}", lambda s: (murmur3_32(s) % 100, 100), 100),
+    "unleash_variant": ("{salt}:{unit}", lambda s: (murmur3_32(s, 86028157) % 1000, 1000), 1000),
+    "optimizely": ("{unit}{salt}", lambda s: (int(murmur3_32(s, 1) / 2 ** 32 * 10000), 10000), 10000),
+    "eppo": ("{salt}-{unit}", lambda s: (int(hashlib.md5(s).hexdigest()[:8], 16) % 10000, 10000), 10000),
+    "statsig": ("{salt}.{unit}",
+                lambda s: (int.from_bytes(hashlib.sha256(s).digest()[:8], "big") % 10000, 10000), 10000),
+    "statsig_user_bucket": ("{salt}.{unit}",
+                            lambda s: (int.from_bytes(hashlib.sha256(s).digest()[:8], "big") % 1000, 1000), 1000),
+    "planout": ("{salt}.{unit}", lambda s: (sha1_60(s), 0xFFFFFFFFFFFFFFF), None),
+    "flagd": ("{salt}{unit}", lambda s: (murmur3_32(s), 2 ** 32), None),
+}
+
+
+def bucket(unit, salt, method="farm_fingerprint"):
+    template, hashed, _ = BUCKETING[method]
+    k, n = hashed(template.format(unit=unit, salt=salt).encode())
+    return min(k / float(n), 1 - 2 ** -53)      # float(2^60 - 1) is 2^60, as in the SDKs

@@ -148,6 +148,43 @@ def test_uniform(db, variants, weights):
     assert len(cross) == 4 and stats.chisquare([r[2] for r in cross])[1] > 1e-4
 
 
+def test_variables_of_plpgsql(db):
+    """PL/pgSQL evaluates an expression again with the same call: nothing may be remembered of variables."""
+    db.run("""CREATE FUNCTION pg_temp.one_by_one(OUT bucket float8, OUT variant text, OUT experiment text) RETURNS SETOF record
+        LANGUAGE plpgsql AS $$
+        DECLARE m text; v text[]; c float8;
+        BEGIN
+            FOREACH m IN ARRAY '{farm_fingerprint,eppo,statsig}'::text[] LOOP
+                v := ARRAY[m || ' a', m || ' b'];
+                FOREACH c IN ARRAY '{0,0.5,1}'::float8[] LOOP
+                    bucket := assign_bucket('u', 's', m);
+                    variant := assign_variant('u', 's', v, ARRAY[1, 9 * c + 1], c, m);
+                    experiment := assign_layer('u', 's', v, ARRAY[ARRAY[0, 0.1 + c / 2], ARRAY[0.1 + c / 2, 1]], c / 10, 'h', m);
+                    RETURN NEXT;
+                END LOOP;
+            END LOOP;
+        END $$""")
+    got = [tuple(r) for r in db.rows("SELECT * FROM pg_temp.one_by_one()")]
+    expected = [tuple(r) for r in db.rows("""
+        SELECT assign_bucket('u', 's', m), assign_variant('u', 's', ARRAY[m || ' a', m || ' b'], ARRAY[1, 9 * c + 1], c, m),
+               assign_layer('u', 's', ARRAY[m || ' a', m || ' b'], ARRAY[ARRAY[0, 0.1 + c / 2], ARRAY[0.1 + c / 2, 1]],
+                            c / 10, 'h', m)
+        FROM unnest('{farm_fingerprint,eppo,statsig}'::text[]) WITH ORDINALITY AS m (m, i), unnest('{0,0.5,1}'::float8[]) AS c
+        ORDER BY i, c""")]
+    assert got == expected and len(set(got)) >= 6
+
+
+def test_parameters_of_prepared_statements(db):
+    db.run("PREPARE prepared (text[]) AS SELECT assign_variant(i::text, 's', $1) FROM generate_series(1, 3) i")
+    db.run("SET plan_cache_mode = force_generic_plan")
+    try:
+        for labels in ("{a,b}", "{c,d}"):
+            assert [r[0] for r in db.rows("EXECUTE prepared ('%s')" % labels)] == [r[0] for r in db.rows(
+                "SELECT assign_variant(i::text, 's', '%s') FROM generate_series(1, 3) i" % labels)]
+    finally:
+        db.run("RESET plan_cache_mode")
+
+
 def test_null_unit(db):
     assert db.one("SELECT assign_variant(NULL, 's', '{a,b}')") is None
     assert db.one("SELECT assign_bucket(NULL, 's')") is None

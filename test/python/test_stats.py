@@ -14,6 +14,7 @@ import time
 
 import mpmath as mp
 import pytest
+import scipy.stats
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / "src" / "stats.c"
 TOLERANCE = 1e-12
@@ -53,7 +54,7 @@ def stats(tmp_path_factory, errors):
     lib = ctypes.CDLL(str(library))
     for name, arguments in [("normal_sf", 1), ("normal_isf", 1),
                             ("student_t_sf", 2), ("student_t_isf", 2),
-                            ("chisq_sf", 2)]:
+                            ("chisq_sf", 2), ("fisher_f_sf", 3)]:
         function = getattr(lib, name)
         function.restype = ctypes.c_double
         function.argtypes = [ctypes.c_double] * arguments
@@ -109,6 +110,33 @@ def chisq_tail(x, df):
             lambda s: (a - 1) * mp.log1p(s / y) - s, scale)
     return 1 - density * integral_exp(
         lambda s: (a - 1) * mp.log1p(-s / y) + s if s < y else mp.ninf, scale)
+
+
+def fisher_f_tail(f, df1, df2):
+    f, df1, df2 = mp.mpf(f), mp.mpf(df1), mp.mpf(df2)
+    a, b = df1 / 2, df2 / 2
+    if df2 <= 1000:
+        return mp.betainc(b, a, 0, df2 / (df2 + df1 * f), regularized=True)
+
+    # with s = n ln(1 + df1 F/df2), n = a + b, the density of s is that of a
+    # gamma distribution but for terms in s/n
+    n = a + b
+    s0 = n * mp.log1p(df1 * f / df2)
+
+    def log_density(s):
+        return (a - 1) * mp.log(mp.expm1(s / n)) - s + s / n
+
+    density = mp.exp(log_density(s0) - mp.log(n) - mp.loggamma(a)
+                     - mp.loggamma(b) + mp.loggamma(n))
+    scale = 1 / (abs(s0 - a + 1) / s0 + 1 / mp.sqrt(a))
+    if s0 >= a - 1 or a < 30:
+        # below a mode that is that close to 0, on its own scale
+        return density * integral_exp(
+            lambda s: log_density(s0 + s) - log_density(s0),
+            scale if s0 >= a - 1 else mp.sqrt(a))
+    return 1 - density * integral_exp(
+        lambda s: log_density(s0 - s) - log_density(s0) if s < s0 else mp.ninf,
+        scale)
 
 
 def integral_exp(g, scale):
@@ -205,6 +233,35 @@ def test_chisq_sf(stats, df):
     assert error[0] < TOLERANCE, error
 
 
+@pytest.mark.parametrize("df2", [0.5, 1, 3.7, 31, 999, 123456.7, 1e8, 1e15])
+@pytest.mark.parametrize("df1", [0.7, 1, 3, 9, 100, 999])
+def test_fisher_f_sf(stats, df1, df2):
+    # those of scipy's quantiles that it finds, both sides of the change at 1
+    points = [float(x) for x in scipy.stats.f.isf(TAILS[::2], df1, df2)
+              if 0 < x < 1e300]
+    points += [0.1, 1 - 1e-9, 1 + 1e-9, 1.5]
+    references = [(f, fisher_f_tail(f, df1, df2)) for f in points]
+    error = worst((f, stats.fisher_f_sf(f, df1, df2), p)
+                  for f, p in references if p > 1e-300)
+    assert error[0] < TOLERANCE, error
+
+
+def test_fisher_f_is_t_squared(stats):
+    for df in (1, 4.5, 31, 1e4, 1e7, 1e12):
+        for t in (1e-3, 0.5, 1.0, 2.0, 8.0, 30.0):
+            assert relative_error(stats.fisher_f_sf(t * t, 1, df),
+                                  mp.mpf(2 * stats.student_t_sf(t, df))) < TOLERANCE
+
+
+def test_fisher_f_with_two_in_the_numerator(stats):
+    # P(F > f) = (1 + 2 f/df)^(-df/2)
+    for df in (1, 7, 1e3, 1e6, 1e13):
+        for f in (1e-6, 0.3, 1.0, 3.0, 300.0, 1e290):
+            p = mp.exp(-mp.mpf(df) / 2 * mp.log1p(2 * mp.mpf(f) / df))
+            if p > 1e-300:
+                assert relative_error(stats.fisher_f_sf(f, 2, df), p) < TOLERANCE
+
+
 def test_huge_df_is_normal(stats):
     # t differs from the normal by (z^3 + z)/(4 df) in z
     for df in (1e100, 1e300, math.inf):
@@ -237,6 +294,13 @@ def test_ends(stats):
         assert stats.chisq_sf(-1, df) == 1
         assert stats.chisq_sf(5e-324, df) <= 1
         assert stats.chisq_sf(inf, df) == 0
+    for df in (0.5, 1, 30, 1e12):
+        assert stats.fisher_f_sf(0, 3, df) == 1
+        assert stats.fisher_f_sf(-1, 3, df) == 1
+        assert stats.fisher_f_sf(5e-324, 3, df) == 1
+        assert stats.fisher_f_sf(inf, 3, df) == 0
+        assert (stats.fisher_f_sf(1e308, 3, df)
+                == stats.fisher_f_sf(1e300, 3, df))
 
 
 def test_underflow_is_zero(stats):
@@ -245,6 +309,8 @@ def test_underflow_is_zero(stats):
     assert stats.chisq_sf(1e5, 3) == 0
     assert stats.chisq_sf(1e300, 3) == 0
     assert stats.chisq_sf(2e6, 1e6) == 0
+    assert stats.fisher_f_sf(1e3, 3, 1e6) == 0
+    assert stats.fisher_f_sf(1e300, 3, 1e6) == 0
     for df in (10, 31.7, 1000, 1e6, 1e300, math.inf):
         assert stats.student_t_sf(1e200, df) == 0
         assert stats.student_t_sf(1e308, df) == 0
@@ -281,6 +347,11 @@ NAN = math.nan
     ("chisq_sf", (1, NAN)),
     ("chisq_sf", (1, math.inf)),
     ("chisq_sf", (NAN, 5)),
+    ("fisher_f_sf", (1, 0, 5)),
+    ("fisher_f_sf", (1, 5, -1)),
+    ("fisher_f_sf", (1, 5, NAN)),
+    ("fisher_f_sf", (1, math.inf, 5)),
+    ("fisher_f_sf", (NAN, 2, 5)),
 ])
 def test_domain_error_is_reported(stats, errors, name, arguments):
     assert math.isnan(getattr(stats, name)(*arguments))

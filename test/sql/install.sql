@@ -17,7 +17,7 @@ WHERE d.refclassid = 'pg_extension'::regclass
   AND pg_describe_object(d.classid, d.objid, 0) !~ '_(in|out|send|recv)\(|\[\]$'
 ORDER BY 1;
 
--- All aggregates are parallel safe and can be combined.
+-- All aggregates are parallel safe, and all can be combined but those that sort or keep their rows.
 SELECT p.oid::regprocedure AS aggregate, proparallel, aggcombinefn::regproc
 FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid
 JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
