@@ -488,6 +488,45 @@ def test_stagewise_coverage(db):
     assert abs(above - 0.5) < 3 * math.sqrt(0.25 / experiments)
 
 
+def test_planned_end_but_for_rounding(db):
+    """0.7 + 0.2 + 0.1 < 1 in float8: the end is reached all the same, and all of alpha spent."""
+    information = [0.7, 0.7 + 0.2, 0.7 + 0.2 + 0.1]
+    assert information[-1] < 1
+    for spending in ("obrien-fleming", "pocock-constant"):
+        rows = series(db, [1, 1, 1], [1, 0.8, 0.7], information, spending=spending)
+        assert [r.decision for r in rows] == ["go", "go", "end"] and rows[-1].p_value > 0.05
+    assert bounds(db, information)[-1].alpha_spent == 0.05
+
+
+def test_far_from_the_hypothesis(db):
+    """An estimate is right or not there: far below it, one-sided, and far above it, at a later look."""
+    for z in (-5, -20, -29):
+        row = series(db, [z, z], [1, 1], [1, 2], alternative="greater", planned_information=2)[1]
+        assert row.decision == "end" and abs(row.estimate - z) < 1e-9 and row.p_value > 0.999
+        assert abs(row.estimate_low - (z - stats.norm.isf(0.05))) < 1e-9
+    for z in (-60, -1e10):
+        row = series(db, [-40, z], [1, 1], [1, 2], alternative="greater", planned_information=2)[1]
+        assert (row.decision, row.p_value, row.estimate, row.estimate_low) == ("end", 1, None, -INF)
+    # Half of the experiments stop at the first of two looks where the drift there is the bound.
+    first = z_upper(db, [1, 2], planned_information=4)[0]
+    for z in (100, 1e40):
+        row = series(db, [0, z], [1, 1], [1, 2], planned_information=4)[1]
+        assert row.decision == "stop" and abs(row.estimate - math.sqrt(2) * first) < 1e-8
+    row = series(db, [0, 1e300], [1, 1], [1, 2], planned_information=4)[1]
+    assert (row.decision, row.estimate, row.estimate_low, row.estimate_high) == ("stop", None, -INF, INF)
+
+
+def test_days_that_hardly_add_a_unit(db):
+    """A dashboard goes on when nobody comes any more: such days are no looks.  Fewer units than before are an error."""
+    def looks(*units):
+        return ("group_sequential_looks(ARRAY(SELECT ROW('t', 'control', n, n, 1, 0, 1, 0.5, 2, 10, 0.04, 0, 2, 1, 0, 2, 0.05, 'x')"
+                "::comparison FROM unnest('{%s}'::int[]) n), 4000)" % ",".join(map(str, units)))
+    days = db.rows("SELECT * FROM " + looks(500, 500, 1000, 1000, 2000, 2000, 2001, 2500))
+    assert [(r.information, r.decision) for r in days] == [(1000, "go"), (2000, "go"), (4000, "stop"), (5000, "stopped")]
+    assert days == db.rows("SELECT * FROM " + looks(500, 1000, 2000, 2500))
+    assert db.error("SELECT * FROM " + looks(500, 499)).pgcode == "22023"
+
+
 def test_looks_of_comparisons(db):
     """Rows of comparisons: information is the units of both arms; looks without a standard error are left out."""
     db.run("CREATE TEMP TABLE daily AS SELECT day, moments_agg(y, v) AS m FROM (SELECT i % 4 AS day, sin(i * i) + (i % 2) * 0.15 AS y, "
