@@ -255,8 +255,8 @@ check_planned(FunctionCallInfo fcinfo, int number, const Design *design, const S
 	if (PG_ARGISNULL(number) && series->count == design->looks && last > 1.0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("planned_information is needed where information is not a share of it, "
-						"but %g",
+				 errmsg("planned_information is needed, for information goes up to %g and is no "
+						"share of it",
 						last),
 				 errhint("Give planned_information, or the information of the looks to come as "
 						 "well.")));

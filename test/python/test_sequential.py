@@ -161,6 +161,26 @@ def test_p_is_a_mixed_likelihood_ratio(db, z):
     assert z < 3 or one_sided < 1.1 / upwards
 
 
+@pytest.mark.parametrize("tau2, null_diff, shares", [(0.25, 0, (0.5, 0.5)), (9, -1, (0.1, 0.9)), (1e-3, 2, (0.8, 0.2))])
+def test_msprt_mixes_effects(db, tau2, null_diff, shares):
+    """1/p is the likelihood of diff, mixed over effects of variance tau2 in units of diff, over that of null_diff, as Zhao et al."""
+    nc, nt = (int(4000 * share) for share in shares)
+    m = state((nc, [10.0], [400.0 * (nc - 1)]), (nt, [11.5], [900.0 * (nt - 1)]))
+    error = math.sqrt(400 / nc + 900 / nt)
+    wide, apart = math.sqrt(error ** 2 + tau2), 1.5 - null_diff
+    mixed = integrate.quad(lambda effect: stats.norm.pdf(effect, null_diff, math.sqrt(tau2)) * stats.norm.pdf(1.5, effect, error),
+                           null_diff - 12 * wide - abs(apart), null_diff + 12 * wide + abs(apart), points=[null_diff, 1.5],
+                           epsabs=0, epsrel=1e-11, limit=500)[0]
+    ratio = mixed / stats.norm.pdf(1.5, null_diff, error)
+    row = ask(db, "msprt", m, tau2=tau2, null_diff=null_diff)
+    close(row.p_value, min(1, 1 / ratio), 1e-8)
+    # The closed form of that ratio, of effects at the end of the interval: 1/alpha.
+    for end in (row.diff_low, row.diff_high):
+        apart = 1.5 - end
+        ratio = error / wide * math.exp(tau2 * apart ** 2 / (2 * error ** 2 * wide ** 2))
+        close(ratio, mpf(20), 1e-9)
+
+
 def test_gbstats(db):
     """SequentialTwoSidedTTest of gbstats 0.8.0: n 3000 and 2900, means 100 and 103.5, variances 2500 and 2700."""
     m = state((3000, [100.0], [2500.0 * 2999]), (2900, [103.5], [2700.0 * 2899]))
