@@ -176,6 +176,13 @@ run_on(const Running *before, double information, double next_information, doubl
 
 /* ---- bounds ---- */
 
+/* Shares such as 0.7 + 0.2 + 0.1 reach the planned end but for the rounding of their sum. */
+bool
+reaches_planned_end(const Design *design, double information)
+{
+	return information >= design->planned * (1.0 - 1e-9);
+}
+
 /*
  * Alpha of a side spent up to the share t of the planned information.
  *
@@ -188,12 +195,13 @@ run_on(const Running *before, double information, double next_information, doubl
  *			(1990), alpha t for 0
  */
 static double
-alpha_spent(const Design *design, double t)
+alpha_spent(const Design *design, double information)
 {
 	double alpha = design->alpha;
 	double gamma = design->parameter;
+	double t = information / design->planned;
 
-	if (t >= 1.0)
+	if (reaches_planned_end(design, information))
 		return alpha;
 	switch (design->spending)
 	{
@@ -261,7 +269,7 @@ spending_looks(const Design *design, Look *looks)
 	{
 		double already = k == 0 ? 0.0 : looks[k - 1].spent;
 
-		looks[k].spent = alpha_spent(design, design->information[k] / design->planned);
+		looks[k].spent = alpha_spent(design, design->information[k]);
 		looks[k].upper = bound_crossed(&running, design->information[k], looks[k].spent - already);
 		if (k + 1 < design->looks)
 			running = run_within(design, &running, k, looks[k].upper, Z_NEGLIGIBLE);
@@ -292,7 +300,7 @@ constant_looks(const Design *design, double c, Look *looks)
 	return spent;
 }
 
-/* The root of a function between low and high, by Brent's method. */
+/* The root of a function between low and high, by Brent's method; NaN if it is not found. */
 static double
 find_root(double (*function)(double x, void *data), void *data, double low, double high)
 {
@@ -305,9 +313,9 @@ find_root(double (*function)(double x, void *data), void *data, double low, doub
 	{
 		(void) gsl_root_fsolver_iterate(&solver);
 		if (gsl_root_test_interval(solver.x_lower, solver.x_upper, 1e-11, 1e-11) == GSL_SUCCESS)
-			break;
+			return solver.root;
 	}
-	return solver.root;
+	return NAN;
 }
 
 typedef struct ConstantSearch
@@ -359,13 +367,14 @@ typedef struct Stopped
 } Stopped;
 
 /*
- * Under a drift of the size of the statistic, experiments run on where theta = 0
- * has next to none.
+ * Under a drift of the size of the statistic, or a quantile farther, experiments
+ * run on where theta = 0 has next to none.
  */
 static void
 run_before(Stopped *stopped)
 {
-	double reach = Z_NEGLIGIBLE + fabs(stopped->statistic);
+	double quantile = fmax(normal_isf(stopped->design->alpha), 0.0);
+	double reach = Z_NEGLIGIBLE + fabs(stopped->statistic) + quantile;
 
 	stopped->before[0] = start_running();
 	for (int k = 0; k < stopped->look; k++)
@@ -405,6 +414,30 @@ excess_tail(double drift, void *data)
 }
 
 /*
+ * Are all experiments under this drift, stopped and still running, accounted
+ * for?  Z_MAX is where theta = 0 has none left to weight: of a one-sided design
+ * with a statistic far below it, most are missing.
+ */
+static bool
+within_reach(const Stopped *stopped, double drift)
+{
+	const Design *design = stopped->design;
+	int			  look = stopped->look;
+	double		  theta = drift / sqrt(design->information[look]);
+	double sum = tail(&stopped->before[look], design->information[look], theta, -INFINITY, 1.0);
+
+	for (int k = 0; k < look; k++)
+	{
+		double upper = stopped->looks[k].upper;
+
+		sum += tail(&stopped->before[k], design->information[k], theta, upper, 1.0);
+		if (design->two_sided)
+			sum += tail(&stopped->before[k], design->information[k], theta, -upper, -1.0);
+	}
+	return fabs(sum - 1.0) < 1e-6;
+}
+
+/*
  * The drift under which the outcome, or one further in the given direction, has
  * a given probability; infinite if none within reach has.  Both tails change
  * with the drift one way only.
@@ -424,7 +457,13 @@ drift_with_tail(Stopped *stopped, double direction, double probability)
 		bool   high_enough = direction * excess_tail(high + reach, stopped) > 0.0;
 
 		if (low_enough && high_enough)
-			return find_root(excess_tail, stopped, low - reach, high + reach);
+		{
+			double drift = find_root(excess_tail, stopped, low - reach, high + reach);
+
+			if (isfinite(drift) && within_reach(stopped, drift))
+				return drift;
+			break;
+		}
 	}
 	return direction > 0.0 ? -INFINITY : INFINITY;
 }

@@ -47,6 +47,7 @@ typedef struct Stagewise
 	double high;
 } Stagewise;
 
+extern bool reaches_planned_end(const Design *design, double information);
 extern void design_looks(const Design *design, Look *looks);
 extern Stagewise
 stagewise_analysis(const Design *design, const Look *looks, int look, double statistic);

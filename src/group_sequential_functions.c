@@ -255,8 +255,8 @@ check_planned(FunctionCallInfo fcinfo, int number, const Design *design, const S
 	if (PG_ARGISNULL(number) && series->count == design->looks && last > 1.0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("planned_information is needed where information is not a share of it, "
-						"but %g",
+				 errmsg("planned_information is needed, for information goes up to %g and is no "
+						"share of it",
 						last),
 				 errhint("Give planned_information, or the information of the looks to come as "
 						 "well.")));
@@ -308,7 +308,7 @@ crosses(const Design *design, const Look *look, double z)
 static bool
 goes_on(const Design *design, const Look *looks, const Series *series, int k)
 {
-	return design->information[k] < design->planned &&
+	return !reaches_planned_end(design, design->information[k]) &&
 		!crosses(design, &looks[k], statistic(series, k));
 }
 
@@ -448,7 +448,11 @@ check_one_variant(text **variant, HeapTupleHeader row)
 	*variant = DatumGetTextPP(found);
 }
 
-/* Fills the arrays with the looks whose standard error is known, and counts them. */
+/*
+ * Fills the arrays with the looks whose standard error is known, and counts them.
+ * A day that hardly adds a unit is no look of its own: no more people came, or the
+ * experiment is over, and a dashboard goes on.
+ */
 static int
 read_looks(ArrayType *array, double *diff, double *std_error, double *information)
 {
@@ -464,6 +468,7 @@ read_looks(ArrayType *array, double *diff, double *std_error, double *informatio
 	{
 		HeapTupleHeader row;
 		Datum			value[4];
+		double			units;
 
 		if (nulls[i])
 			continue;
@@ -473,13 +478,17 @@ read_looks(ArrayType *array, double *diff, double *std_error, double *informatio
 			!get_column(row, "n", &value[2]) || !get_column(row, "n_control", &value[3]) ||
 			DatumGetFloat8(value[1]) == 0.0)
 			continue;
+		units = (double) DatumGetInt64(value[2]) + (double) DatumGetInt64(value[3]);
+		if (looks > 0 && units >= information[looks - 1] &&
+			units - information[looks - 1] < CLOSEST_LOOKS * units)
+			continue;
 		if (looks == LOOKS_MAX)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("looks must have at most %d elements", LOOKS_MAX)));
 		diff[looks] = DatumGetFloat8(value[0]);
 		std_error[looks] = DatumGetFloat8(value[1]);
-		information[looks++] = (double) DatumGetInt64(value[2]) + (double) DatumGetInt64(value[3]);
+		information[looks++] = units;
 	}
 	return looks;
 }

@@ -161,6 +161,26 @@ def test_p_is_a_mixed_likelihood_ratio(db, z):
     assert z < 3 or one_sided < 1.1 / upwards
 
 
+@pytest.mark.parametrize("tau2, null_diff, shares", [(0.25, 0, (0.5, 0.5)), (9, -1, (0.1, 0.9)), (1e-3, 2, (0.8, 0.2))])
+def test_msprt_mixes_effects(db, tau2, null_diff, shares):
+    """1/p is the likelihood of diff, mixed over effects of variance tau2 in units of diff, over that of null_diff, as Zhao et al."""
+    nc, nt = (int(4000 * share) for share in shares)
+    m = state((nc, [10.0], [400.0 * (nc - 1)]), (nt, [11.5], [900.0 * (nt - 1)]))
+    error = math.sqrt(400 / nc + 900 / nt)
+    wide, apart = math.sqrt(error ** 2 + tau2), 1.5 - null_diff
+    mixed = integrate.quad(lambda effect: stats.norm.pdf(effect, null_diff, math.sqrt(tau2)) * stats.norm.pdf(1.5, effect, error),
+                           null_diff - 12 * wide - abs(apart), null_diff + 12 * wide + abs(apart), points=[null_diff, 1.5],
+                           epsabs=0, epsrel=1e-11, limit=500)[0]
+    ratio = mixed / stats.norm.pdf(1.5, null_diff, error)
+    row = ask(db, "msprt", m, tau2=tau2, null_diff=null_diff)
+    close(row.p_value, min(1, 1 / ratio), 1e-8)
+    # The closed form of that ratio, of effects at the end of the interval: 1/alpha.
+    for end in (row.diff_low, row.diff_high):
+        apart = 1.5 - end
+        ratio = error / wide * math.exp(tau2 * apart ** 2 / (2 * error ** 2 * wide ** 2))
+        close(ratio, mpf(20), 1e-9)
+
+
 def test_gbstats(db):
     """SequentialTwoSidedTTest of gbstats 0.8.0: n 3000 and 2900, means 100 and 103.5, variances 2500 and 2700."""
     m = state((3000, [100.0], [2500.0 * 2999]), (2900, [103.5], [2700.0 * 2899]))
@@ -486,6 +506,45 @@ def test_stagewise_coverage(db):
     above = sum(r.estimate > drift for r in rows) / experiments
     assert abs(covered - 0.95) < 3 * math.sqrt(0.05 * 0.95 / experiments)
     assert abs(above - 0.5) < 3 * math.sqrt(0.25 / experiments)
+
+
+def test_planned_end_but_for_rounding(db):
+    """0.7 + 0.2 + 0.1 < 1 in float8: the end is reached all the same, and all of alpha spent."""
+    information = [0.7, 0.7 + 0.2, 0.7 + 0.2 + 0.1]
+    assert information[-1] < 1
+    for spending in ("obrien-fleming", "pocock-constant"):
+        rows = series(db, [1, 1, 1], [1, 0.8, 0.7], information, spending=spending)
+        assert [r.decision for r in rows] == ["go", "go", "end"] and rows[-1].p_value > 0.05
+    assert bounds(db, information)[-1].alpha_spent == 0.05
+
+
+def test_far_from_the_hypothesis(db):
+    """An estimate is right or not there: far below it, one-sided, and far above it, at a later look."""
+    for z in (-5, -20, -29):
+        row = series(db, [z, z], [1, 1], [1, 2], alternative="greater", planned_information=2)[1]
+        assert row.decision == "end" and abs(row.estimate - z) < 1e-9 and row.p_value > 0.999
+        assert abs(row.estimate_low - (z - stats.norm.isf(0.05))) < 1e-9
+    for z in (-60, -1e10):
+        row = series(db, [-40, z], [1, 1], [1, 2], alternative="greater", planned_information=2)[1]
+        assert (row.decision, row.p_value, row.estimate, row.estimate_low) == ("end", 1, None, -INF)
+    # Half of the experiments stop at the first of two looks where the drift there is the bound.
+    first = z_upper(db, [1, 2], planned_information=4)[0]
+    for z in (100, 1e40):
+        row = series(db, [0, z], [1, 1], [1, 2], planned_information=4)[1]
+        assert row.decision == "stop" and abs(row.estimate - math.sqrt(2) * first) < 1e-8
+    row = series(db, [0, 1e300], [1, 1], [1, 2], planned_information=4)[1]
+    assert (row.decision, row.estimate, row.estimate_low, row.estimate_high) == ("stop", None, -INF, INF)
+
+
+def test_days_that_hardly_add_a_unit(db):
+    """A dashboard goes on when nobody comes any more: such days are no looks.  Fewer units than before are an error."""
+    def looks(*units):
+        return ("group_sequential_looks(ARRAY(SELECT ROW('t', 'control', n, n, 1, 0, 1, 0.5, 2, 10, 0.04, 0, 2, 1, 0, 2, 0.05, 'x')"
+                "::comparison FROM unnest('{%s}'::int[]) n), 4000)" % ",".join(map(str, units)))
+    days = db.rows("SELECT * FROM " + looks(500, 500, 1000, 1000, 2000, 2000, 2001, 2500))
+    assert [(r.information, r.decision) for r in days] == [(1000, "go"), (2000, "go"), (4000, "stop"), (5000, "stopped")]
+    assert days == db.rows("SELECT * FROM " + looks(500, 1000, 2000, 2500))
+    assert db.error("SELECT * FROM " + looks(500, 499)).pgcode == "22023"
 
 
 def test_looks_of_comparisons(db):
