@@ -123,8 +123,7 @@ propensity_fit(Propensity *model, const Units *units)
 		double step[LINEAR_MAX];
 		double decrement = 0.0;
 		double value = now.value;
-		int	   rank =
-			solve_semidefinite(now.information, now.gradient, model->covariates + 1, step);
+		int rank = solve_semidefinite(now.information, now.gradient, model->covariates + 1, step);
 
 		if (i == 0)
 			directions = rank;
