@@ -14,6 +14,7 @@
 #include "doubly_robust.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "row.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
@@ -23,6 +24,9 @@ PG_FUNCTION_INFO_V1(aipw_final);
 
 /* Columns of a stored row: treated (1 or 0), y, then the covariates. */
 #define FIRST_COVARIATE 2
+
+/* Kilobytes, the SSPACE of the aggregate. */
+#define GROUP_MEMORY 1024
 
 typedef struct AipwState
 {
@@ -40,6 +44,20 @@ end_rows(Datum state)
 	tuplestore_end(((AipwState *) DatumGetPointer(state))->rows);
 }
 
+/*
+ * How many kilobytes of rows a group keeps in memory.  A hash table holds many
+ * groups at a time, as many as the SSPACE of the aggregate makes it believe fit:
+ * each keeps to that.
+ */
+static int
+rows_memory(FunctionCallInfo fcinfo)
+{
+	const AggState *aggregate = castNode(AggState, fcinfo->context);
+	bool			hashed = aggregate->curaggcontext == aggregate->hashcontext;
+
+	return hashed ? Min(work_mem, GROUP_MEMORY) : work_mem;
+}
+
 static AipwState *
 create_state(FunctionCallInfo fcinfo, int covariates)
 {
@@ -50,7 +68,7 @@ create_state(FunctionCallInfo fcinfo, int covariates)
 	state->descriptor = CreateTemplateTupleDesc(FIRST_COVARIATE + covariates);
 	for (int i = 0; i < FIRST_COVARIATE + covariates; i++)
 		TupleDescInitEntry(state->descriptor, i + 1, NULL, FLOAT8OID, -1, 0);
-	state->rows = tuplestore_begin_heap(false, false, work_mem);
+	state->rows = tuplestore_begin_heap(false, false, rows_memory(fcinfo));
 	AggRegisterCallback(fcinfo, end_rows, PointerGetDatum(state));
 	return state;
 }

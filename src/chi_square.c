@@ -14,6 +14,7 @@
 #include "arguments.h"
 #include "catalog/pg_type.h"
 #include "independence.h"
+#include "mb/pg_wchar.h"
 #include "row.h"
 #include "utils/builtins.h"
 
@@ -88,6 +89,8 @@ split_cell(const Arm *cell, Label *variant, Label *category)
 	variant->len = variant_len;
 	category->bytes = bytes + i + variant_len;
 	category->len = len - i - variant_len;
+	if (!pg_verifymbstr(variant->bytes, variant_len, true))
+		malformed_cell();
 }
 
 /* (state, variant, category) */

@@ -9,6 +9,8 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
+
 PG_FUNCTION_INFO_V1(heterogeneity_final);
 
 /* The effects of all segments, and how many go which way. */
@@ -25,6 +27,8 @@ compare_means(const Moments *m, const Arm *treatment, const Arm *control)
 	Estimate t = estimate_mean(m, treatment, 0);
 	Estimate c = estimate_mean(m, control, 0);
 
+	check_estimate(&t, "treatment");
+	check_estimate(&c, "control");
 	return compare_welch(&t, &c, NULL, &default_question, "heterogeneity");
 }
 
@@ -40,6 +44,7 @@ segment_effects(const Segments *segments)
 			compare_means(m, same_arm(m, segments->treatment), same_arm(m, segments->control.arm));
 		double before = effects.sums.left_out;
 
+		CHECK_FOR_INTERRUPTS();
 		effects_add(&effects.sums, 0.0, c.diff, c.std_error);
 		if (effects.sums.left_out > before)
 			continue;

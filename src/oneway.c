@@ -41,7 +41,9 @@ describe(const Moments *m, int metric)
 		result.ss_within += moments_comoments(m, arm)[packed_index(metric, metric)];
 		effects_add_weighted(&between, 0.0, mean_from_first(m, i, metric), (double) arm->n);
 	}
-	result.ss_between = between.syy;
+	/* out of a float8's range, as the difference of means between arms left out */
+	result.ss_within = isfinite(result.ss_within) ? result.ss_within : NAN;
+	result.ss_between = between.left_out == 0.0 && isfinite(between.syy) ? between.syy : NAN;
 	result.eta_squared = result.ss_between / (result.ss_between + result.ss_within);
 	return result;
 }

@@ -106,13 +106,16 @@ move(Propensity *model, const double *step, double share)
  * some of them, and the likelihood grows for ever (Albert and Anderson 1984, "On
  * the existence of maximum likelihood estimates in logistic regression models",
  * Biometrika 71, 1-10).  There each step divides the decrement by e; on the way
- * to a maximum, at the end, each step squares it.
+ * to a maximum, at the end, each step squares it.  And there the units that are
+ * told apart lose their information, until a direction that had some has none
+ * and no longer counts in the decrement: what is left may have a maximum.
  */
 bool
 propensity_fit(Propensity *model, const Units *units)
 {
 	Likelihood now;
 	double	   before = HUGE_VAL; /* the decrement of the last step */
+	int		   directions = 0;	  /* that had information at the start */
 
 	likelihood_at(&now, model, units);
 	for (int i = 0; i < NEWTON_STEPS_MAX; i++)
@@ -120,8 +123,10 @@ propensity_fit(Propensity *model, const Units *units)
 		double step[LINEAR_MAX];
 		double decrement = 0.0;
 		double value = now.value;
+		int rank = solve_semidefinite(now.information, now.gradient, model->covariates + 1, step);
 
-		(void) solve_semidefinite(now.information, now.gradient, model->covariates + 1, step);
+		if (i == 0)
+			directions = rank;
 		for (int j = 0; j <= model->covariates; j++)
 			decrement += now.gradient[j] * step[j];
 		if (!isfinite(decrement))
@@ -129,7 +134,7 @@ propensity_fit(Propensity *model, const Units *units)
 
 		move(model, step, 1.0);
 		if (decrement <= DECREMENT_SMALL && decrement <= before / 100.0)
-			return true;
+			return rank >= directions;
 		before = decrement;
 
 		/* too far a step is halved; near the maximum rounding alone decides */

@@ -6,6 +6,7 @@
 
 #include "aggregates.h"
 #include "arguments.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -140,7 +141,10 @@ merge_segments(const Segments *segments)
 	first = segment_state(segments, 0);
 	all = moments_with_constant(first, first->constantkind, first->data, first->constantsize);
 	for (int i = 1; i < segments->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		all = moments_merge(all, segment_state(segments, i));
+	}
 	return all;
 }
 

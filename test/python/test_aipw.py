@@ -3,6 +3,7 @@
 import numpy as np
 import psycopg2
 import pytest
+import scipy.optimize
 import scipy.stats
 import statsmodels.api as sm
 
@@ -153,6 +154,53 @@ def test_separation_is_not_an_effect(db, seed):
     load(db, y, (level > 0) | ((level == 0) & t), level[:, None])
     tied = ask(db)
     assert tied.diff is None and "separate" in tied.note
+
+
+def separated(t, x):
+    """Albert and Anderson (1984): is there a b with b'x >= 0 for all treated, <= 0 for all untreated units, and
+    not 0 for all?"""
+    towards = np.where(t, 1, -1)[:, None] * sm.add_constant(x, has_constant="add")
+    found = scipy.optimize.linprog(-towards.sum(0), A_ub=-towards, b_ub=np.zeros(len(t)),
+                                   bounds=[(-1, 1)] * towards.shape[1], method="highs")
+    return -found.fun > 1e-7
+
+
+@pytest.mark.parametrize("n", [40, 200])
+def test_separation_is_what_linear_programming_finds(db, n):
+    """On a lattice, where units lie on the border and at many distances from it; and far from a border."""
+    rng = np.random.default_rng(11)
+    seen = {True: 0, False: 0}
+    for _ in range(150):
+        k = rng.integers(1, 4)
+        x = rng.integers(0, 3, (n, k)).astype(float)
+        t = rng.random(n) < 1 / (1 + np.exp(-((x - 1) @ rng.normal(0, 5, k))))
+        load(db, rng.normal(0, 1, n), t, x)
+        got = ask(db)
+        if got.note is None or "separate" in got.note:
+            assert separated(t, x) == (got.note is not None), (t, x)
+            seen[got.note is not None] += 1
+    assert min(seen.values()) >= 10
+
+
+def temporary_blocks(fresh, query):
+    plan = fresh.one("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + query)[0]["Plan"]
+    return plan["Node Type"], plan["Strategy"], plan["Temp Written Blocks"]
+
+
+def test_a_hash_table_of_groups_stays_small(fresh):
+    """A group alone may fill work_mem; one of many in a hash table has no more than its SSPACE of 1 MB."""
+    fresh.run("CREATE TEMP TABLE aipw_groups AS SELECT i % 3 AS g, (i % 11)::float8 AS y, i * 7 % 19 < 9 AS t, "
+              "ARRAY[i % 5, i % 7]::float8[] AS x FROM generate_series(1, 60000) i")
+    fresh.run("ANALYZE aipw_groups")
+    fresh.run("SET work_mem = '16MB'")
+    query = "SELECT aipw(y, t, x) FROM aipw_groups GROUP BY g"
+    fresh.run("SET enable_sort = off")
+    kind, strategy, written = temporary_blocks(fresh, query)
+    assert (kind, strategy) == ("Aggregate", "Hashed") and written > 100
+    fresh.run("RESET enable_sort")
+    fresh.run("SET enable_hashagg = off")
+    kind, strategy, written = temporary_blocks(fresh, query)
+    assert (kind, strategy, written) == ("Aggregate", "Sorted", 0)
 
 
 def test_cancel(fresh):

@@ -1,8 +1,10 @@
 """heterogeneity and novelty against statsmodels' meta-analysis and weighted least squares."""
 
 import math
+import time
 
 import numpy as np
+import psycopg2
 import pytest
 import scipy.stats
 import statsmodels.api as sm
@@ -94,6 +96,21 @@ def test_size(db):
             GROUP BY t, s) states GROUP BY t) q""")
     # Welch's variances are estimates: a little above 5 %
     assert 0.03 < share < 0.075
+
+
+def test_cancel(fresh):
+    fresh.run("CREATE TEMP TABLE het_many AS SELECT moments_agg(i, (i % 2)::text) AS m "
+              "FROM generate_series(1, 600000) i GROUP BY i / 4")
+    fresh.run("CREATE TEMP TABLE het_array AS SELECT array_agg(m) AS ms FROM het_many")
+    query = "SELECT heterogeneity_final(ms) FROM het_array"
+    start = time.monotonic()
+    fresh.one(query)
+    whole = time.monotonic() - start
+    fresh.run("SET statement_timeout = '20ms'")
+    start = time.monotonic()
+    error = fresh.error(query)
+    assert isinstance(error, psycopg2.extensions.QueryCanceledError)
+    assert time.monotonic() - start < whole / 2
 
 
 # --- novelty ---------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ SELECT (aipw(y, treated, ARRAY[age])).* FROM units WHERE false \gx
 SELECT (aipw(y, age > 2, ARRAY[age])).note FROM units;
 SELECT (aipw(y, treated OR age = 2, ARRAY[(age = 2)::int])).note FROM units;
 SELECT (aipw(y, age > 2 OR (age = 2 AND treated), ARRAY[age])).note FROM units;
+-- Separated along age - visits, with both kinds where these are equal.
+SELECT (aipw(y, CASE WHEN age = visits THEN treated ELSE age > visits END, ARRAY[age, visits])).note FROM units;
 SELECT (aipw(y, treated, ARRAY[CASE WHEN treated THEN 1 ELSE age END])).note FROM units;
 SELECT (aipw(y, i < 3, ARRAY[age, visits])).note FROM units;
 SELECT (aipw(y, i > 1997, ARRAY[age, visits])).note FROM units;

@@ -23,5 +23,9 @@ SELECT a.* FROM (SELECT moments_agg(length(variant), variant) AS m FROM plays) s
 -- A variant of one unit counts in anova, but has no variance for welch_anova.
 SELECT a.* FROM (SELECT moments_agg(score, variant) AS m FROM plays WHERE variant <> 'C' OR score = 13) s,
 	LATERAL (SELECT (anova(m)).* UNION ALL SELECT (welch_anova(m)).*) a;
+-- Out of a float8's range: the difference of the means, its square, the sum of squares within.
+SELECT a.* FROM (VALUES ('1e308', '-1e308', '1'), ('1e200', '-1e200', '1'), ('1', '2', '1e308')) v (x, y, c),
+	format('{"version": 1, "metrics": 1, "variants": {"a": {"n": 9, "mean": [%s], "comoments": [%s]}, "b": {"n": 9, "mean": [%s], "comoments": [%2$s]}}}', x, c, y) s,
+	anova(s::moments) a;
 SELECT anova(moments_agg(score, variant), 2) FROM plays;
 SELECT welch_anova(moments_agg(score, variant), metric => NULL) FROM plays;

@@ -36,3 +36,5 @@ SELECT chi_square('{{9223372036854775807,2},{3,4}}'::bigint[]);
 SELECT chi_square(repeat('x', 200), repeat('y', 52));
 SELECT chi_square('v', i::text) FROM generate_series(1, 1001) i;
 SELECT chi_square_final(moments_agg(1, 'a'));
+-- A label cut within a character is none.
+SELECT chi_square_final('{"version": 1, "metrics": 0, "variants": {"1:é": {"n": 5, "mean": [], "comoments": []}}}');

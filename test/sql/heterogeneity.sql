@@ -31,6 +31,8 @@ SELECT (heterogeneity(m)).* FROM segments WHERE false \gx
 SELECT (heterogeneity(m, 'nobody')).* FROM segments \gx
 SELECT (heterogeneity(moments_agg)).q FROM (SELECT moments_agg(y, v) FROM (VALUES (1, 'a'), (2, 'a'), (3, 'b'), (5, 'b'), (7, 'c'), (8, 'c')) r (y, v)) s;
 SELECT heterogeneity(m, segment::text) FROM segments;
+SELECT heterogeneity(format('{"version": 1, "metrics": 1, "variants": {"a": {"n": 9, "mean": [%s], "comoments": [1]}, "b": {"n": 9, "mean": [%s], "comoments": [1]}}}', x, -x)::moments)
+FROM (VALUES (1e160), (-1e160)) v (x);
 
 -- The trend over days.  By hand: weights 4, 1, 1, slope -15/22.
 SELECT (novelty(day, effect, std_error)).* FROM (VALUES (0, 3, 0.5), (1, 2, 1), (3, 1, 1)) d (day, effect, std_error) \gx
