@@ -111,7 +111,10 @@ bootstrap_to_bytes(const Bootstrap *b, Form form)
 	send_label(&buffer, form, b->data, Max(b->controllen, 0));
 	pq_sendint32(&buffer, b->arms.count);
 	for (int i = 0; i < whole->arms.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		send_arm(&buffer, form, whole, bootstrap_arm(whole, i));
+	}
 	return pq_endtypsend(&buffer);
 }
 

@@ -62,6 +62,7 @@ INSERT INTO answers SELECT mann_whitney(NULL) WITHIN GROUP (ORDER BY y, v) FROM 
 SELECT count(*), count(DISTINCT a) FROM answers;
 
 -- A hashed aggregate is rescanned without being built again: its samples are read once more.
+RESET work_mem; -- else the table of the groups spills, and is built again
 SET enable_sort = off;
 SET enable_material = off;
 SET enable_hashjoin = off;
