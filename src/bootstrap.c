@@ -374,6 +374,16 @@ typedef struct ControlArm
 	Resampled resampled;
 } ControlArm;
 
+static Resampled
+resample_arm(const Bootstrap *b, const Arm *arm, const Statistic *statistic)
+{
+	Resampled resampled = statistic->resample(b, arm, statistic);
+	Estimate  estimate = {resampled.n, resampled.value, resampled.low, NAN, NAN};
+
+	check_estimate(&estimate, "estimate");
+	return resampled;
+}
+
 static ControlArm
 find_control_arm(const Bootstrap *b, const char *label, int len, const Statistic *statistic)
 {
@@ -384,7 +394,7 @@ find_control_arm(const Bootstrap *b, const char *label, int len, const Statistic
 		control.label = arm_label(arm);
 	else if (label != NULL)
 		control.label = cstring_to_text_with_len(label, len);
-	control.resampled = statistic->resample(b, arm, statistic);
+	control.resampled = resample_arm(b, arm, statistic);
 	return control;
 }
 
@@ -392,7 +402,7 @@ static HeapTuple
 compared(TupleDesc descriptor, const Bootstrap *b, const Arm *treatment, const ControlArm *control,
 		 const Statistic *statistic, const Question *question, BootstrapMethod method)
 {
-	Resampled  resampled = statistic->resample(b, treatment, statistic);
+	Resampled  resampled = resample_arm(b, treatment, statistic);
 	Comparison comparison = compare_resampled(&resampled, &control->resampled, b->replicates,
 											  question, method, statistic->names[method]);
 
@@ -528,7 +538,7 @@ bootstrap_mean(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
-	b = PG_GETARG_BOOTSTRAP(0);
+	b = bootstrap_finish(PG_GETARG_BOOTSTRAP(0)); /* a transition function's, perhaps */
 	statistic.metrics[0] = bootstrap_metric(fcinfo, 6, "metric", b);
 	return bootstrap_per_treatment(fcinfo, b, &statistic, method_argument(fcinfo, 5));
 }
@@ -543,7 +553,7 @@ bootstrap_ratio(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
-	b = PG_GETARG_BOOTSTRAP(0);
+	b = bootstrap_finish(PG_GETARG_BOOTSTRAP(0)); /* a transition function's, perhaps */
 	statistic.metrics[0] = bootstrap_metric(fcinfo, 6, "num", b);
 	statistic.metrics[1] = bootstrap_metric(fcinfo, 7, "den", b);
 	return bootstrap_per_treatment(fcinfo, b, &statistic, method_argument(fcinfo, 5));
@@ -559,7 +569,7 @@ bootstrap_quantile(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0))
 		return (Datum) 0;
-	b = PG_GETARG_BOOTSTRAP(0);
+	b = bootstrap_finish(PG_GETARG_BOOTSTRAP(0)); /* a transition function's, perhaps */
 	if (b->metrics > 0)
 		ereport(
 			ERROR,

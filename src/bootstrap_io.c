@@ -17,10 +17,15 @@
  *		of values
  *			int32 bits dropped, int32 values, then per value
  *			int64 key, int64 count
+ *
+ * Texts are in the encoding of the client in the binary form, as in that of any
+ * type, and in the encoding of the database in the text form: nobody converts
+ * what is written in hexadecimal, so it must not depend on the session.
  */
 #include "bootstrap_fmgr.h"
 
 #include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -29,7 +34,25 @@ PG_FUNCTION_INFO_V1(bootstrap_out);
 PG_FUNCTION_INFO_V1(bootstrap_recv);
 PG_FUNCTION_INFO_V1(bootstrap_send);
 
+typedef enum Form
+{
+	BINARY_FORM,
+	TEXT_FORM
+} Form;
+
 /* ---- writing ---- */
+
+static void
+send_label(StringInfo buffer, Form form, const char *label, int len)
+{
+	if (form == BINARY_FORM)
+	{
+		pq_sendcountedtext(buffer, label, len, false);
+		return;
+	}
+	pq_sendint32(buffer, len);
+	pq_sendbytes(buffer, label, len);
+}
 
 static void
 send_sums(StringInfo buffer, const int64 *sums, int count)
@@ -51,11 +74,11 @@ send_values(StringInfo buffer, const ValueTable *table)
 }
 
 static void
-send_arm(StringInfo buffer, const Bootstrap *b, const Arm *arm)
+send_arm(StringInfo buffer, Form form, const Bootstrap *b, const Arm *arm)
 {
 	BootstrapSums *sums = bootstrap_sums(b, arm);
 
-	pq_sendcountedtext(buffer, arm->label, arm_label_length(arm), false);
+	send_label(buffer, form, arm->label, arm_label_length(arm));
 	pq_sendint64(buffer, arm->n);
 	if (b->metrics == 0)
 	{
@@ -73,7 +96,7 @@ send_arm(StringInfo buffer, const Bootstrap *b, const Arm *arm)
 }
 
 static bytea *
-bootstrap_to_bytes(const Bootstrap *b)
+bootstrap_to_bytes(const Bootstrap *b, Form form)
 {
 	const Bootstrap *whole = bootstrap_finish(b);
 	StringInfoData	 buffer;
@@ -85,23 +108,26 @@ bootstrap_to_bytes(const Bootstrap *b)
 	pq_sendint64(&buffer, b->seed);
 	pq_sendfloat8(&buffer, b->quantile);
 	pq_sendint8(&buffer, b->controllen >= 0);
-	pq_sendcountedtext(&buffer, b->data, Max(b->controllen, 0), false);
+	send_label(&buffer, form, b->data, Max(b->controllen, 0));
 	pq_sendint32(&buffer, b->arms.count);
 	for (int i = 0; i < whole->arms.count; i++)
-		send_arm(&buffer, whole, bootstrap_arm(whole, i));
+	{
+		CHECK_FOR_INTERRUPTS();
+		send_arm(&buffer, form, whole, bootstrap_arm(whole, i));
+	}
 	return pq_endtypsend(&buffer);
 }
 
 Datum
 bootstrap_send(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BYTEA_P(bootstrap_to_bytes(PG_GETARG_BOOTSTRAP(0)));
+	PG_RETURN_BYTEA_P(bootstrap_to_bytes(PG_GETARG_BOOTSTRAP(0), BINARY_FORM));
 }
 
 Datum
 bootstrap_out(PG_FUNCTION_ARGS)
 {
-	bytea *bytes = bootstrap_to_bytes(PG_GETARG_BOOTSTRAP(0));
+	bytea *bytes = bootstrap_to_bytes(PG_GETARG_BOOTSTRAP(0), TEXT_FORM);
 	int	   count = VARSIZE_ANY_EXHDR(bytes);
 	char  *text = palloc(2 * (Size) count + 3);
 
@@ -133,13 +159,21 @@ in_range(int64 value, int64 least, int64 most, const char *what)
 	return value;
 }
 
-static char *
-receive_label(StringInfo buffer, int *len)
+/* Not NUL-terminated. */
+static const char *
+receive_label(StringInfo buffer, Form form, int *len)
 {
-	int bytes = (int) pq_getmsgint(buffer, 4);
+	int			bytes = (int) pq_getmsgint(buffer, 4);
+	const char *label;
 
 	in_range(bytes, 0, Min(ARM_LABEL_MAX, buffer->len - buffer->cursor), "the length of a label");
-	return pq_getmsgtext(buffer, bytes, len);
+	if (form == BINARY_FORM)
+		return pq_getmsgtext(buffer, bytes, len);
+
+	label = pq_getmsgbytes(buffer, bytes);
+	pg_verifymbstr(label, bytes, false);
+	*len = bytes;
+	return label;
 }
 
 /*
@@ -207,11 +241,11 @@ receive_sums(StringInfo buffer, const Bootstrap *b, const Arm *arm)
 }
 
 static Bootstrap *
-receive_arm(StringInfo buffer, Bootstrap *b)
+receive_arm(StringInfo buffer, Form form, Bootstrap *b)
 {
-	int	  len;
-	char *label = receive_label(buffer, &len);
-	Arm	 *arm;
+	int			len;
+	const char *label = receive_label(buffer, form, &len);
+	Arm		   *arm;
 
 	if (arms_search(&b->arms, bootstrap_records(b), label, len) >= 0)
 		invalid(psprintf("variant \"%.*s\" occurs twice", len, label));
@@ -225,15 +259,15 @@ receive_arm(StringInfo buffer, Bootstrap *b)
 }
 
 static Bootstrap *
-receive_header(StringInfo buffer)
+receive_header(StringInfo buffer, Form form)
 {
-	int	   metrics;
-	int	   replicates;
-	int64  seed;
-	double quantile;
-	bool   has_control;
-	char  *control;
-	int	   controllen;
+	int			metrics;
+	int			replicates;
+	int64		seed;
+	double		quantile;
+	bool		has_control;
+	const char *control;
+	int			controllen;
 
 	in_range(pq_getmsgbyte(buffer), BOOTSTRAP_VERSION, BOOTSTRAP_VERSION, "the format version");
 	metrics =
@@ -245,7 +279,7 @@ receive_header(StringInfo buffer)
 	if (!(quantile >= 0.0 && quantile < 1.0) || (quantile > 0.0 && metrics > 0))
 		invalid(psprintf("the quantile is %g", quantile));
 	has_control = in_range(pq_getmsgbyte(buffer), 0, 1, "whether there is a control");
-	control = receive_label(buffer, &controllen);
+	control = receive_label(buffer, form, &controllen);
 	if (!has_control && controllen > 0)
 		invalid("it has a control label and says that it has none");
 	return bootstrap_create(metrics, replicates, seed, quantile, control,
@@ -253,16 +287,16 @@ receive_header(StringInfo buffer)
 }
 
 static Bootstrap *
-bootstrap_from_bytes(StringInfo buffer)
+bootstrap_from_bytes(StringInfo buffer, Form form)
 {
-	Bootstrap *b = receive_header(buffer);
+	Bootstrap *b = receive_header(buffer, form);
 	int		   arms = (int) pq_getmsgint(buffer, 4);
 
 	in_range(arms, 0, ARMS_MAX, "the number of variants");
 	for (int i = 0; i < arms; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		b = receive_arm(buffer, b);
+		b = receive_arm(buffer, form, b);
 	}
 	return b;
 }
@@ -270,7 +304,7 @@ bootstrap_from_bytes(StringInfo buffer)
 Datum
 bootstrap_recv(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_POINTER(bootstrap_from_bytes((StringInfo) PG_GETARG_POINTER(0)));
+	PG_RETURN_POINTER(bootstrap_from_bytes((StringInfo) PG_GETARG_POINTER(0), BINARY_FORM));
 }
 
 Datum
@@ -289,7 +323,7 @@ bootstrap_in(PG_FUNCTION_ARGS)
 	initStringInfo(&buffer);
 	enlargeStringInfo(&buffer, length / 2);
 	buffer.len = (int) hex_decode(text + 2, length - 2, buffer.data);
-	b = bootstrap_from_bytes(&buffer);
+	b = bootstrap_from_bytes(&buffer, TEXT_FORM);
 	pq_getmsgend(&buffer);
 	PG_RETURN_POINTER(b);
 }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 /* Bytes per arm behind its label. */
@@ -428,6 +429,7 @@ bootstrap_merge(Bootstrap *into, const Bootstrap *from)
 		const Arm *arm = bootstrap_arm(from, i);
 		Arm		  *own;
 
+		CHECK_FOR_INTERRUPTS();
 		into = bootstrap_find_arm(into, arm->label, arm_label_length(arm), &own);
 		if (into->metrics > 0)
 			merge_sums(into, own, from, arm);
@@ -473,6 +475,7 @@ bootstrap_finish(const Bootstrap *b)
 	{
 		const Arm *arm = bootstrap_arm(copy, i);
 
+		CHECK_FOR_INTERRUPTS();
 		if (copy->metrics == 0)
 		{
 			value_table_settle(bootstrap_values(copy, arm));

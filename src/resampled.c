@@ -252,7 +252,8 @@ sample_quantile(const ValueTable *table, const int64 *ends, int64 n, double p)
 	double low = value_table_at(table, ends, below + 1);
 	double high = value_table_at(table, ends, Min(below + 2, n));
 
-	return low + (high - low) * (position - (double) below);
+	/* Halves, so that no difference of two float8 overflows. */
+	return low + 2.0 * (position - (double) below) * (high / 2.0 - low / 2.0);
 }
 
 /*
@@ -376,10 +377,20 @@ central_sum(const double *values, int count, int power, double scale)
 	return sum;
 }
 
+/*
+ * The standard deviation, by a divisor.  A power of 2 near the largest value is
+ * taken out first, so that no square over- or underflows.
+ */
 static double
-standard_deviation(const double *values, int count)
+standard_deviation(const double *values, int count, double divisor)
 {
-	return sqrt(central_sum(values, count, 2, 1.0) / (count - 1.0));
+	double largest = 0.0;
+	int	   exponent;
+
+	for (int i = 0; i < count; i++)
+		largest = fmax(largest, fabs(values[i]));
+	(void) frexp(largest, &exponent);
+	return ldexp(sqrt(central_sum(values, count, 2, ldexp(0.5, exponent)) / divisor), exponent - 1);
 }
 
 /* The share q of the replicates, interpolated (Hyndman and Fan 1996, definition 7). */
@@ -444,7 +455,7 @@ correction(const Distribution *d, BootstrapMethod method)
 	count_below(d, 0.0, &below, &equal);
 	c.z0 = -normal_isf((below + equal / 2.0) / d->count);
 
-	scale = sqrt(central_sum(d->linear, d->count, 2, 1.0) / d->count);
+	scale = standard_deviation(d->linear, d->count, d->count);
 	if (scale > 0.0)
 		c.acceleration = central_sum(d->linear, d->count, 3, scale) / d->count / 6.0;
 	return c;
@@ -538,7 +549,7 @@ set_diff(Comparison *c, const Resampled *treatment, const Resampled *control, in
 		distribution_finish(&d, replicates, treatment->rounding + control->rounding))
 	{
 		corrected = correction(&d, method);
-		c->std_error = standard_deviation(d.deviation, d.count);
+		c->std_error = standard_deviation(d.deviation, d.count, d.count - 1.0);
 		c->statistic = (c->diff - question->null_diff) / c->std_error;
 		c->p_value = p_value(&d, corrected, question->null_diff - c->diff, question->alternative);
 		set_interval(&d, corrected, c->diff, question, &c->diff_low, &c->diff_high);

@@ -60,27 +60,37 @@ StaticAssertDecl(sizeof(UnitValue) == UUID_LEN, "a unit's value has the size of 
 
 /* ---- building the state ---- */
 
+/* Is this an aggregate by hashing, which only ordinary ones come to? */
+static bool
+is_hashed(FunctionCallInfo fcinfo)
+{
+	AggStrategy strategy = castNode(AggState, fcinfo->context)->aggstrategy;
+
+	return strategy == AGG_HASHED || strategy == AGG_MIXED;
+}
+
 /*
  * The memory of one of `sorts` tuplesorts, in kB.  With groups in order, one
  * state lives at a time and has all of work_mem.  HashAggregate keeps as many
- * states as fit in its own memory, and only ordinary aggregates come there:
- * every tuplesort gets the least it can do with.
+ * states as fit in its own memory: every tuplesort gets the least it can do with.
  */
 static int
 sort_memory(FunctionCallInfo fcinfo, int sorts)
 {
-	AggStrategy strategy = castNode(AggState, fcinfo->context)->aggstrategy;
-
-	if (strategy == AGG_HASHED || strategy == AGG_MIXED)
-		return 64;
-	return work_mem / sorts;
+	return is_hashed(fcinfo) ? 64 : work_mem / sorts;
 }
 
+/*
+ * A sample is read again by each aggregate that shares the state, and by each
+ * rescan of a HashAggregate, which keeps its states and repeats the final
+ * functions.
+ */
 static Tuplesortstate *
 start_sort(FunctionCallInfo fcinfo, Oid type, int memory)
 {
 	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_LT_OPR);
-	int				options = AggStateIsShared(fcinfo) ? TUPLESORT_RANDOMACCESS : TUPLESORT_NONE;
+	bool			again = AggStateIsShared(fcinfo) || is_hashed(fcinfo);
+	int				options = again ? TUPLESORT_RANDOMACCESS : TUPLESORT_NONE;
 
 	return tuplesort_begin_datum(type, entry->lt_opr, InvalidOid, false, memory, NULL, options);
 }
@@ -371,7 +381,7 @@ sample_pair(FunctionCallInfo fcinfo, int control)
 
 /* ---- reading ---- */
 
-/* Another final function may have read the sample before. */
+/* A final function may have read the sample before. */
 void
 sample_start(Sample *sample)
 {

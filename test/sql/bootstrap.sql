@@ -49,3 +49,25 @@ SELECT c.* FROM stored, bootstrap_quantile(b, p => 0.9) c;
 SELECT bootstrap_quantile(revenue, variant, 90) FROM orders;
 SELECT bootstrap_agg(b) FROM (SELECT b FROM stored UNION ALL SELECT bootstrap_agg(user_id, revenue, sessions, variant) FROM orders) q;
 SELECT '\x01'::bootstrap;
+
+-- A state straight from a transition function, whose rows wait to be added.
+SELECT (a).* , (a = f) AS finished FROM (
+	SELECT bootstrap_mean(s) AS a, bootstrap_mean(bootstrap_final(s)) AS f
+	FROM bootstrap_accum(bootstrap_accum(NULL, 'u', 1.0, 'a'), 'v', 2.0, 'a') AS s) q;
+SELECT (bootstrap_quantile(bootstrap_accum(bootstrap_accum(NULL, 1.0, 'a'), 2.0, 'a'))).estimate_control;
+
+-- Metrics of any size: only the units change.
+SELECT size, std_error / size AS std_error, statistic, p_value
+FROM (VALUES (1::float8), (1e-180), (1e180)) AS sizes (size),
+	LATERAL (SELECT (bootstrap_mean(user_id, revenue * size, variant)).* FROM orders) c;
+SELECT (bootstrap_quantile(y, v, 0.5)).estimate_control FROM (VALUES (1.7e308::float8, 'a'), (-1.7e308, 'a')) AS t (y, v);
+SELECT (bootstrap_ratio(y::text, y, 1 / y, v)).estimate_control FROM (VALUES (1.7e308::float8, 'a'), (1.6e308, 'a')) AS t (y, v);
+
+-- The text form is the same whatever the client's encoding is, and whatever that can express.
+CREATE TEMP TABLE labelled AS
+	SELECT b, b::text AS utf8 FROM (SELECT bootstrap_agg(user_id, revenue, U&'\5909\00FC') AS b FROM orders) s;
+SET client_encoding = 'LATIN1';
+SELECT b::text = utf8 AS same, control = U&'\5909\00FC' AS label
+FROM labelled, bootstrap_mean(utf8::bootstrap);
+RESET client_encoding;
+SELECT (SELECT regexp_replace(utf8, 'e5a489', 'e5a4ff') FROM labelled)::bootstrap IS NULL;

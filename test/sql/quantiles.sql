@@ -42,3 +42,4 @@ FROM (
 SELECT quantile_compare(y, v, 95) FROM line;
 SELECT quantile_compare(NULL::float8) WITHIN GROUP (ORDER BY y, v) FROM line;
 SELECT quantile_compare(y, v, 0.5, 'control') FROM line;
+SELECT quantile_compare(0.5, v) WITHIN GROUP (ORDER BY y) FROM line;

@@ -49,6 +49,7 @@ SELECT mann_whitney(extra, drug || (extra > 3)::text) FROM (SELECT * FROM sleep 
 SELECT mann_whitney(extra, drug, drug) FROM sleep;
 SELECT mann_whitney('NaN', drug) FROM sleep;
 SELECT mann_whitney(extra, drug) OVER () FROM sleep;
+SELECT mann_whitney(drug) WITHIN GROUP (ORDER BY extra) FROM sleep;
 
 -- It sorts in files when work_mem is full, with the same result.
 CREATE TEMP TABLE many AS
@@ -59,3 +60,19 @@ SET work_mem = '64kB';
 INSERT INTO answers SELECT mann_whitney(y, v) FROM many;
 INSERT INTO answers SELECT mann_whitney(NULL) WITHIN GROUP (ORDER BY y, v) FROM many;
 SELECT count(*), count(DISTINCT a) FROM answers;
+
+-- A hashed aggregate is rescanned without being built again: its samples are read once more.
+RESET work_mem; -- else the table of the groups spills, and is built again
+SET enable_sort = off;
+SET enable_material = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET max_parallel_workers_per_gather = 0;
+ANALYZE many;
+CREATE TEMP TABLE days AS SELECT generate_series(1, 3) AS day;
+CREATE TEMP VIEW repeated AS
+	SELECT * FROM days LEFT JOIN (
+		SELECT y < 0 AS negative, mann_whitney(y, v) AS m, trimmed_t(y, v, 0.1) AS t
+		FROM many GROUP BY y < 0) AS s ON day > 0;
+EXPLAIN (COSTS OFF) SELECT * FROM repeated;
+SELECT count(*), count(DISTINCT day), count(DISTINCT m), count(DISTINCT t) FROM repeated;
