@@ -210,8 +210,9 @@ CREATE FUNCTION bootstrap_quantile(
 	alpha float8 DEFAULT 0.05,
 	alternative text DEFAULT 'two-sided',
 	null_diff float8 DEFAULT 0,
+	method text DEFAULT 'percentile',
 	p float8 DEFAULT 0.5
 ) RETURNS SETOF comparison
 LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 2 AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION bootstrap_quantile(bootstrap, text, float8, text, float8, float8) IS
+COMMENT ON FUNCTION bootstrap_quantile(bootstrap, text, float8, text, float8, text, float8) IS
 'bootstrap intervals of the difference and lift of a metric''s quantile p, each treatment against the control';

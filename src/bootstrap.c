@@ -364,7 +364,7 @@ static const Statistic ratio_statistic = {
 	ratio_of_arm, {0, 1}, 0.0, {"bootstrap_ratio, percentile", "bootstrap_ratio, bca"}};
 
 static const Statistic quantile_statistic = {
-	quantile_of_arm, {0, 0}, 0.5, {"bootstrap_quantile, percentile", NULL}};
+	quantile_of_arm, {0, 0}, 0.5, {"bootstrap_quantile, percentile", "bootstrap_quantile, bca"}};
 
 /* The control of a state, its estimate, and its label, if known. */
 typedef struct ControlArm
@@ -559,7 +559,7 @@ bootstrap_ratio(PG_FUNCTION_ARGS)
 	return bootstrap_per_treatment(fcinfo, b, &statistic, method_argument(fcinfo, 5));
 }
 
-/* (b, control, alpha, alternative, null_diff, p) */
+/* (b, control, alpha, alternative, null_diff, method, p) */
 Datum
 bootstrap_quantile(PG_FUNCTION_ARGS)
 {
@@ -576,6 +576,6 @@ bootstrap_quantile(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("this bootstrap is one of sums, it has no quantiles"),
 			 errhint("For quantiles aggregate without units: bootstrap_agg(metric, variant).")));
-	statistic.quantile = quantile_argument(fcinfo, 5);
-	return bootstrap_per_treatment(fcinfo, b, &statistic, BOOTSTRAP_PERCENTILE);
+	statistic.quantile = quantile_argument(fcinfo, 6);
+	return bootstrap_per_treatment(fcinfo, b, &statistic, method_argument(fcinfo, 5));
 }

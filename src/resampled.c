@@ -177,6 +177,50 @@ resample_ratio(const Bootstrap *b, const Arm *arm, int num, int den)
 	return r;
 }
 
+/* ---- moments of replicates ---- */
+
+static double
+mean_of(const double *values, int count)
+{
+	double sum = 0.0;
+
+	for (int i = 0; i < count; i++)
+		sum += values[i];
+	return sum / count;
+}
+
+/* Sum of the powers of the differences from the mean, in units of `scale`. */
+static double
+central_sum(const double *values, int count, int power, double scale)
+{
+	double mean = mean_of(values, count);
+	double sum = 0.0;
+
+	for (int i = 0; i < count; i++)
+	{
+		double x = (values[i] - mean) / scale;
+
+		sum += power == 2 ? x * x : x * x * x;
+	}
+	return sum;
+}
+
+/*
+ * The standard deviation, by a divisor.  A power of 2 near the largest value is
+ * taken out first, so that no square over- or underflows.
+ */
+static double
+standard_deviation(const double *values, int count, double divisor)
+{
+	double largest = 0.0;
+	int	   exponent;
+
+	for (int i = 0; i < count; i++)
+		largest = fmax(largest, fabs(values[i]));
+	(void) frexp(largest, &exponent);
+	return ldexp(sqrt(central_sum(values, count, 2, ldexp(0.5, exponent)) / divisor), exponent - 1);
+}
+
 /* ---- quantiles ---- */
 
 /* Probabilities of successive ranks, cumulated. */
@@ -257,6 +301,28 @@ sample_quantile(const ValueTable *table, const int64 *ends, int64 n, double p)
 }
 
 /*
+ * The linear parts of the replicates of a quantile.  To first order the rank r
+ * lies as far from n p as the weights below the quantile from their share, on
+ * the other side, and the quantile moves by
+ *
+ *		sum w_i (p - 1{x_i <= q}) / (n f)
+ *
+ * f the density there.  In that sum the skewness of (p - 1{x_i <= q}) is that of
+ * (n + 1) p - r; 1 / (n f) is
+ * taken as the ratio of the standard deviations of replicates and ranks.
+ */
+static void
+linearise_ranks(Resampled *r, int replicates, double p)
+{
+	double trials = (double) r->n + 1.0;
+	double slope =
+		standard_deviation(r->deviation, replicates, replicates) / sqrt(trials * p * (1.0 - p));
+
+	for (int i = 0; i < replicates; i++)
+		r->linear[i] = slope * (trials * p - r->linear[i]);
+}
+
+/*
  * The quantile p, 0 < p < 1.  A replicate's rank is drawn by a number that is a
  * function of the arm's label, the seed and the number of the replicate.
  */
@@ -283,10 +349,12 @@ resample_quantile(const Bootstrap *b, const Arm *arm, double p)
 	for (int i = 0; i < b->replicates; i++)
 	{
 		double u = ldexp((double) (poisson_key(key, i) >> 11), -53);
+		int64  rank = rank_at(&ranks, r.n, u);
 
-		r.deviation[i] = value_table_at(table, ends, rank_at(&ranks, r.n, u)) - r.value;
-		r.linear[i] = r.deviation[i];
+		r.deviation[i] = value_table_at(table, ends, rank) - r.value;
+		r.linear[i] = (double) rank;
 	}
+	linearise_ranks(&r, b->replicates, p);
 	pfree(ends);
 	pfree(ranks.cumulated);
 	return r;
@@ -349,48 +417,6 @@ distribution_free(Distribution *d)
 {
 	pfree(d->deviation);
 	pfree(d->linear);
-}
-
-static double
-mean_of(const double *values, int count)
-{
-	double sum = 0.0;
-
-	for (int i = 0; i < count; i++)
-		sum += values[i];
-	return sum / count;
-}
-
-/* Sum of the powers of the differences from the mean, in units of `scale`. */
-static double
-central_sum(const double *values, int count, int power, double scale)
-{
-	double mean = mean_of(values, count);
-	double sum = 0.0;
-
-	for (int i = 0; i < count; i++)
-	{
-		double x = (values[i] - mean) / scale;
-
-		sum += power == 2 ? x * x : x * x * x;
-	}
-	return sum;
-}
-
-/*
- * The standard deviation, by a divisor.  A power of 2 near the largest value is
- * taken out first, so that no square over- or underflows.
- */
-static double
-standard_deviation(const double *values, int count, double divisor)
-{
-	double largest = 0.0;
-	int	   exponent;
-
-	for (int i = 0; i < count; i++)
-		largest = fmax(largest, fabs(values[i]));
-	(void) frexp(largest, &exponent);
-	return ldexp(sqrt(central_sum(values, count, 2, ldexp(0.5, exponent)) / divisor), exponent - 1);
 }
 
 /* The share q of the replicates, interpolated (Hyndman and Fan 1996, definition 7). */

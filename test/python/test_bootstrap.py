@@ -461,7 +461,9 @@ def quantile_replicates(db, label, values, p, replicates, seed):
     for bucket, count in table:
         low, high = value_of(bucket), value_of(bucket + (1 << dropped))
         at += [low + (high - low) * (i + 0.5) / count if dropped else low for i in range(count)]
-    return np.array(at)[ranks.astype(int) - 1], at
+    replicates = np.array(at)[ranks.astype(int) - 1]
+    linear = ((len(values) + 1) * p - ranks) * replicates.std() / math.sqrt((len(values) + 1) * p * (1 - p))
+    return replicates, at, linear
 
 
 @pytest.mark.parametrize("p", [0.5, 0.9, 0.01])
@@ -471,13 +473,19 @@ def test_quantiles_by_the_formulas(db, n, p):
     arms = {label: [rng.lognormvariate(shift, 1) for _ in range(n + extra)] for label, shift, extra in (("control", 0, 0), ("t", 0.2, 3))}
     fill(db, "timed", [("", v, 0.0, label) for label, values in arms.items() for v in values])
     r = db.one("SELECT c.* FROM (SELECT bootstrap_agg(num, variant, 500, 3) AS b FROM timed) s, bootstrap_quantile(b, p => %s) c", p)
-    (t, at_t), (c, at_c) = (quantile_replicates(db, label, arms[label], p, 500, 3) for label in ("t", "control"))
+    (t, at_t, linear_t), (c, at_c, linear_c) = (quantile_replicates(db, label, arms[label], p, 500, 3) for label in ("t", "control"))
     assert (r.n, r.n_control, r.method) == (n + 3, n, "bootstrap_quantile, percentile")
     assert r.estimate == pytest.approx(np.quantile(at_t, p), rel=1e-13)
     assert r.estimate == pytest.approx(np.quantile(arms["t"], p), rel=1e-13 if n <= 4000 else 1e-3)
     assert r.std_error == pytest.approx((t - c).std(ddof=1), rel=1e-10)
     assert [r.diff_low, r.diff_high] == pytest.approx(np.quantile(t - c, [0.025, 0.975]), rel=1e-9)
     assert [r.lift_low, r.lift_high] == pytest.approx(np.quantile((t - c) / c, [0.025, 0.975]), rel=1e-9)
+    bca = db.one("SELECT c.* FROM (SELECT bootstrap_agg(num, variant, 500, 3) AS b FROM timed) s, bootstrap_quantile(b, p => %s, method => 'bca') c", p)
+    assert bca.method == "bootstrap_quantile, bca" and bca.diff == r.diff and bca.std_error == r.std_error
+    if ((t - c) < r.diff).all() or ((t - c) > r.diff).all():
+        assert n == 5 and bca.diff_low is bca.diff_high is None
+    else:
+        assert [bca.diff_low, bca.diff_high] == pytest.approx(expected_interval(r.diff, t - c, linear_t - linear_c, 0.05, "bca"), rel=1e-9)
     one_step = db.one("SELECT (bootstrap_quantile(num, variant, %s)).* FROM timed", p)
     assert one_step == db.one("SELECT c.* FROM (SELECT bootstrap_agg(num, variant) AS b FROM timed) s, bootstrap_quantile(b, p => %s) c", p)
     swapped = db.one("SELECT (bootstrap_quantile(num, variant, %s, 't')).* FROM timed", p)
@@ -492,6 +500,17 @@ def test_the_rank_of_a_poisson_bootstrapped_quantile_is_binomial(db):
     ranks = (cumulated < np.ceil(p * cumulated[-1])).sum(axis=0) + 1
     assert abs(ranks.mean() - (n + 1) * p) < 0.5
     assert ranks.std() == pytest.approx(math.sqrt((n + 1) * p * (1 - p)), rel=0.03)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
+def test_the_linear_part_of_a_quantile_has_the_skewness_of_its_influences(db, p):
+    """Efron and Tibshirani (1993), eq. 14.15, of the influences p - 1{x <= q}, which is what (n + 1) p - rank is drawn with."""
+    n = 300
+    influences = p - (np.arange(1, n + 1) <= n * p)
+    expected = (influences ** 3).sum() / (influences ** 2).sum() ** 1.5
+    values = list(np.random.default_rng(2).normal(size=n))
+    _, _, linear = quantile_replicates(db, "t", values, p, 20000, 3)
+    assert stats.skew(linear) == pytest.approx(expected, abs=4 * math.sqrt(6 / 20000))
 
 
 def test_coverage_of_quantiles(db):
