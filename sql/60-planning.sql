@@ -471,3 +471,15 @@ ORDER BY r.variant COLLATE "C";
 END;
 COMMENT ON FUNCTION how_long_still(moments, integer, float8, boolean, float8, text, integer, integer[], float8, float8, text, integer, float8, float8[], boolean) IS
 'days that a running experiment still needs to find an effect of its mean, from the variance and the arrivals so far';
+
+CREATE FUNCTION group_sequential_inflation(
+	information float8[],
+	alpha float8 DEFAULT 0.05,
+	sides integer DEFAULT 2,
+	power float8 DEFAULT 0.8,
+	spending text DEFAULT 'obrien-fleming',
+	spending_parameter float8 DEFAULT NULL
+) RETURNS float8
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION group_sequential_inflation(float8[], float8, integer, float8, text, float8) IS
+'units at the last look of a group sequential design, per unit of a design with a single look and the same alpha and power: the inflation that sample_size_mean and its like take';

@@ -47,7 +47,8 @@ typedef struct Stagewise
 	double high;
 } Stagewise;
 
-extern void design_looks(const Design *design, Look *looks);
+extern void	  design_looks(const Design *design, Look *looks);
+extern double design_inflation(const Design *design, double power);
 extern Stagewise
 stagewise_analysis(const Design *design, const Look *looks, int look, double statistic);
 
