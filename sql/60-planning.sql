@@ -435,20 +435,20 @@ WITH arms AS (
 	SELECT greatest(2, count(*))::integer AS variants, sum(s.n)::float8 AS units
 	FROM moments_summary(m) AS s WHERE s.metric = 1
 ),
--- An arm without two units has no plan.
+-- An arm without two units has no plan.  A comparison has an alpha of its own: here it is the argument.
 plans AS MATERIALIZED (
 	SELECT c.variant, c.control, c.n, c.n_control, a.units,
 		   CASE WHEN c.n > 1 AND c.n_control > 1 THEN
 				sample_size_mean(m, effect, relative, power, metric, covariates, null_diff,
-								 c.n::float8 / c.n_control, alpha, alternative, a.variants, metrics,
+								 c.n::float8 / c.n_control, how_long_still.alpha, alternative, a.variants, metrics,
 								 inflation) END AS whole,
 		   CASE WHEN c.n > 1 AND c.n_control > 1 THEN
 				power_mean(m, c.n_control, effect, relative, metric, covariates, null_diff,
-						   c.n::float8 / c.n_control, alpha, alternative, a.variants, metrics,
+						   c.n::float8 / c.n_control, how_long_still.alpha, alternative, a.variants, metrics,
 						   inflation) END AS now,
 		   CASE WHEN c.n > 1 AND c.n_control > 1 THEN
 				mde_mean(m, c.n_control, power, metric, covariates, null_diff,
-						 c.n::float8 / c.n_control, alpha, alternative, a.variants, metrics,
+						 c.n::float8 / c.n_control, how_long_still.alpha, alternative, a.variants, metrics,
 						 inflation) END AS smallest
 	FROM arms AS a, welch_t(m, control) AS c
 ),

@@ -347,6 +347,16 @@ def test_how_long_still(db, past):
     assert row.days_still == math.ceil((needed.n_control_exact / 300 - 1) * 500 / 50 - 1e-9)
     close(row.power_now, from_past(db, "power_mean", "m", n_control=300, effect=0.02, relative=True, ratio=200 / 300).power, 1e-12)
     close(row.effect_now, from_past(db, "mde_mean", "m", n_control=300, ratio=200 / 300).effect, 1e-12)
+    # each option reaches the plan
+    for name, value in (("alpha", 0.001), ("alternative", "greater"), ("metrics", 3), ("inflation", 1.2), ("power", 0.9), ("null_diff", -0.1)):
+        other = db.one("SELECT r.* FROM past, how_long_still(m, 10, 0.02, true, %s => %%s) AS r" % name, value)
+        changed = from_past(db, "sample_size_mean", "m", effect=0.02, relative=True, ratio=200 / 300, **{name: value})
+        assert other.n_needed == changed.n != needed.n
+        smallest = from_past(db, "mde_mean", "m", n_control=300, ratio=200 / 300, **{name: value})
+        close(other.effect_now, smallest.effect, 1e-12)
+        if name != "power":
+            now = from_past(db, "power_mean", "m", n_control=300, effect=0.02, relative=True, ratio=200 / 300, **{name: value})
+            close(other.power_now, now.power, 1e-12)
     weeks = db.one("SELECT days_still FROM past, how_long_still(m, 10, 0.02, true) AS r")
     assert (10 + weeks) % 7 == 0 and 0 <= weeks - row.days_still < 7
 
@@ -383,6 +393,15 @@ def test_decide_protects_the_primary(db):
     for share, expected in ((1.0, "ship"), (0.5, "keep running")):
         assert decide(db, [("y", "primary", (5, 0.04), "higher", None)] + secondary,
                       primary_share=share)[0].decision == expected
+
+
+def test_decide_at_its_own_alpha(db):
+    """The level is decide's argument, not the alpha of the comparisons' intervals, which is 0.05 here."""
+    for p, alpha, expected in ((0.03, 0.05, "ship"), (0.03, 0.01, "keep running"), (0.09, 0.05, "keep running"), (0.09, 0.1, "ship")):
+        for correction in ("weighted", "holm", "none"):
+            assert decide(db, [("y", "primary", (5, p), "higher", None)], alpha=alpha, correction=correction)[0].decision == expected
+            worse = "do not ship" if expected == "ship" else "keep running"
+            assert decide(db, [("y", "primary", (-5, p), "higher", None)], alpha=alpha, correction=correction)[0].decision == worse
 
 
 def test_decide_is_the_same_upside_down(db):
