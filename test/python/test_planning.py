@@ -339,6 +339,22 @@ def test_duration_against_counting(db):
         assert weeks == 7 * math.ceil(days / 7)
 
 
+def test_shares_that_are_not_binary_fractions(db):
+    """Ten days of 1 unit, a tenth of which enters, are one unit, though 0.1 added ten times is less."""
+    assert sum([0.1] * 10) < 1
+    assert tuple(db.one("SELECT * FROM duration(1, array_fill(1::float8, '{10}'), share => 0.1, whole_weeks => false)")) == (10, 1, 1, 0)
+    wrong = db.one("""SELECT count(*) FROM generate_series(1, 99) AS percent, generate_series(1, 40) AS k,
+                      duration(10 * percent * k, array_fill(1000::float8, ARRAY[k]), percent / 100.0::float8, false) AS d
+                      WHERE d.days <> k OR d.n <> d.n_needed""")
+    assert wrong == 0
+
+
+def test_whole_units(db):
+    """Rounded up, but not for the last digits of a float8; and never down by more than these."""
+    for n, whole in ((30, 30), (30.2, 31), (3e14 + 0.5, 3e14), (1e15, 1e15)):
+        assert abs(call(db, "power_mean", n_control=n, effect=0.1, sd=1).n_control - whole) <= 1
+
+
 def test_how_long_still(db, past):
     row = db.one("SELECT r.* FROM past, how_long_still(m, 10, 0.02, true, whole_weeks => false) AS r")
     needed = from_past(db, "sample_size_mean", "m", effect=0.02, relative=True, ratio=200 / 300)
