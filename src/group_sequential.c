@@ -501,7 +501,7 @@ enough_drift(const Design *design, const Look *looks, double power)
 static double
 drift_with_power(const Design *design, double power)
 {
-	Look	looks[LOOKS_MAX];
+	Look	looks[LOOKS_MAX] = {0};
 	Stopped last = {
 		.design = design, .looks = looks, .look = design->looks - 1, .target = 1.0 - power};
 

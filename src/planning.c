@@ -409,8 +409,10 @@ units_needed(const Design *design, double effect, double power)
 			ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("no number of units finds an effect of %g with a power of %g", effect, power),
-			 errhint("The effect must differ from null_diff, in the direction of the "
-					 "alternative.")));
+			 errhint(
+				 "The effect must differ from null_diff, in the direction of the alternative, by "
+				 "so much that %g units can tell.",
+				 UNITS_MAX)));
 	return units;
 }
 
