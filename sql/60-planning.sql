@@ -435,20 +435,20 @@ WITH arms AS (
 	SELECT greatest(2, count(*))::integer AS variants, sum(s.n)::float8 AS units
 	FROM moments_summary(m) AS s WHERE s.metric = 1
 ),
--- An arm without two units has no plan.
+-- An arm without two units has no plan.  A comparison has an alpha of its own: here it is the argument.
 plans AS MATERIALIZED (
 	SELECT c.variant, c.control, c.n, c.n_control, a.units,
 		   CASE WHEN c.n > 1 AND c.n_control > 1 THEN
 				sample_size_mean(m, effect, relative, power, metric, covariates, null_diff,
-								 c.n::float8 / c.n_control, alpha, alternative, a.variants, metrics,
+								 c.n::float8 / c.n_control, how_long_still.alpha, alternative, a.variants, metrics,
 								 inflation) END AS whole,
 		   CASE WHEN c.n > 1 AND c.n_control > 1 THEN
 				power_mean(m, c.n_control, effect, relative, metric, covariates, null_diff,
-						   c.n::float8 / c.n_control, alpha, alternative, a.variants, metrics,
+						   c.n::float8 / c.n_control, how_long_still.alpha, alternative, a.variants, metrics,
 						   inflation) END AS now,
 		   CASE WHEN c.n > 1 AND c.n_control > 1 THEN
 				mde_mean(m, c.n_control, power, metric, covariates, null_diff,
-						 c.n::float8 / c.n_control, alpha, alternative, a.variants, metrics,
+						 c.n::float8 / c.n_control, how_long_still.alpha, alternative, a.variants, metrics,
 						 inflation) END AS smallest
 	FROM arms AS a, welch_t(m, control) AS c
 ),
@@ -471,3 +471,15 @@ ORDER BY r.variant COLLATE "C";
 END;
 COMMENT ON FUNCTION how_long_still(moments, integer, float8, boolean, float8, text, integer, integer[], float8, float8, text, integer, float8, float8[], boolean) IS
 'days that a running experiment still needs to find an effect of its mean, from the variance and the arrivals so far';
+
+CREATE FUNCTION group_sequential_inflation(
+	information float8[],
+	alpha float8 DEFAULT 0.05,
+	sides integer DEFAULT 2,
+	power float8 DEFAULT 0.8,
+	spending text DEFAULT 'obrien-fleming',
+	spending_parameter float8 DEFAULT NULL
+) RETURNS float8
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION group_sequential_inflation(float8[], float8, integer, float8, text, float8) IS
+'units at the last look of a group sequential design, per unit of a design with a single look and the same alpha and power: the inflation that sample_size_mean and its like take';

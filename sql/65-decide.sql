@@ -24,9 +24,9 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION metric_result(text, text, comparison, text, float8, boolean, float8) IS
 'a metric''s result for decide(): role primary, secondary or guardrail; higher or lower is better; the margin by which a guardrail may get worse';
 
-CREATE FUNCTION decide_check(bigint, float8, text, float8, float8, float8, bigint) RETURNS boolean
+CREATE FUNCTION decide_check(bigint, float8, text, float8, float8, float8, bigint, float8) RETURNS boolean
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION decide_check(bigint, float8, text, float8, float8, float8, bigint) IS
+COMMENT ON FUNCTION decide_check(bigint, float8, text, float8, float8, float8, bigint, float8) IS
 'checks the arguments of decide()';
 
 CREATE TYPE decision AS (
@@ -61,7 +61,7 @@ WITH given AS (
 			   AS r (metric, role, result, better, margin, relative, weight, position)
 		  OFFSET 0) AS checked
 	WHERE decide_check((SELECT count(*) FROM unnest(results) AS r WHERE r.role = 'primary'),
-					   alpha, correction, primary_share, srm_alpha, max_lift, min_n)
+					   decide.alpha, correction, primary_share, srm_alpha, max_lift, min_n, srm_p_value)
 ),
 -- Each role's share of alpha; a role that does not occur leaves its share to the other.
 shares AS (
@@ -93,17 +93,18 @@ changes AS (
 				ELSE CASE WHEN a.relative THEN a.lift_high ELSE a.diff_high END END AS gain_high
 	FROM adjusted AS a
 ),
+-- alpha is the argument: a comparison has one of its own.
 judged AS (
 	SELECT c.*,
 		   CASE WHEN c.role = 'guardrail'
 				THEN CASE WHEN c.gain_low > -c.margin THEN 'safe'
 						  WHEN c.gain_high < -c.margin THEN 'harmed'
 						  ELSE 'open' END
-				WHEN c.p_adjusted < alpha AND c.gain > 0 THEN 'better'
-				WHEN c.p_adjusted < alpha AND c.gain < 0 THEN 'worse'
+				WHEN c.p_adjusted < decide.alpha AND c.gain > 0 THEN 'better'
+				WHEN c.p_adjusted < decide.alpha AND c.gain < 0 THEN 'worse'
 				ELSE 'open' END AS status,
 		   least(c.n, c.n_control) AS smaller_arm,
-		   coalesce(to_char(100 * c.lift, 'FMSG999999990.00') || ' %',
+		   coalesce(CASE WHEN abs(c.lift) < 1e6 THEN to_char(100 * c.lift, 'FMSG999999990.00') || ' %' END,
 					'difference ' || c.diff::text, 'no estimate') AS change,
 		   CASE WHEN c.p_adjusted IS NULL THEN 'no p-value'
 				WHEN c.p_adjusted < 0.0001 THEN 'adjusted p < 0.0001'
@@ -138,7 +139,7 @@ variants AS (
 		   coalesce(bool_or(abs(w.lift) > max_lift), false) AS odd,
 		   string_agg(w.metric, ', ' ORDER BY w.position) FILTER (WHERE abs(w.lift) > max_lift) AS odd_metrics,
 		   planned_n IS NOT NULL AND min(w.smaller_arm) FILTER (WHERE w.role = 'primary') < planned_n AS early,
-		   bool_or(w.role = 'primary' AND w.method !~ '^(confidence_sequence|msprt|group_sequential)') AS fixed,
+		   bool_or(w.role = 'primary' AND (w.method ~ '^(confidence_sequence|msprt|group_sequential)') IS NOT TRUE) AS fixed,
 		   string_agg(w.sentence, E'\n' ORDER BY w.role = 'guardrail', w.role = 'secondary', w.position) AS sentences
 	FROM worded AS w
 	GROUP BY w.variant

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "arguments.h"
+#include "comparison_rows.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(metric_result);
@@ -69,7 +70,10 @@ metric_result(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
 }
 
-/* (primaries, alpha, correction, primary_share, srm_alpha, max_lift, min_n): true, or an error */
+/*
+ * (primaries, alpha, correction, primary_share, srm_alpha, max_lift, min_n,
+ * srm_p_value): true, or an error
+ */
 Datum
 decide_check(PG_FUNCTION_ARGS)
 {
@@ -81,11 +85,13 @@ decide_check(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a decision needs a primary metric"),
 				 errhint("Give the metric that the experiment is about the role 'primary'.")));
-	check_range(fcinfo, 1, "alpha", 0.0, 1.0);
+	(void) alpha_argument(fcinfo, 1);
 	(void) choice(fcinfo, 2, "correction", corrections, lengthof(corrections));
 	check_range(fcinfo, 3, "primary_share", 0.0, 1.0);
 	check_range(fcinfo, 4, "srm_alpha", 0.0, 1.0);
 	check_range(fcinfo, 5, "max_lift", 0.0, INFINITY);
 	require_argument(fcinfo, 6, "min_n");
+	if (!PG_ARGISNULL(7))
+		check_range(fcinfo, 7, "srm_p_value", 0.0, 1.0);
 	PG_RETURN_BOOL(true);
 }

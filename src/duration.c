@@ -8,6 +8,9 @@
 
 #define WEEK 7
 
+/* A share of whole units need not be exact: ten days of 0.1 units are one unit. */
+#define ROUNDING 1e-12
+
 static int
 period_length(const Arrivals *arrivals)
 {
@@ -64,6 +67,7 @@ days_until(const Arrivals *arrivals, double units)
 	double sum = 0.0;
 	double day = 0.0;
 
+	units *= 1.0 - ROUNDING;
 	while (day < arrivals->count && sum < units)
 		sum += entering(arrivals, day++);
 

@@ -492,3 +492,79 @@ stagewise_analysis(const Design *design, const Look *looks, int look, double sta
 	result.p_value = fmin(result.p_value, 1.0);
 	return result;
 }
+
+/* ---- before it starts ---- */
+
+static double
+last_information(const Design *design)
+{
+	return design->information[design->looks - 1];
+}
+
+/* The chance to reject nothing at any look, less the one wanted. */
+static double
+excess_miss(double drift, void *data)
+{
+	const Stopped *stopped = data;
+	const Running *before = &stopped->before[stopped->look];
+	double		   information = stopped->design->information[stopped->look];
+	double		   theta = drift / sqrt(last_information(stopped->design));
+	double		   miss = tail(before, information, theta, stopped->statistic, -1.0);
+
+	if (stopped->design->two_sided)
+		miss -= tail(before, information, theta, -stopped->statistic, -1.0);
+	return miss - stopped->target;
+}
+
+/*
+ * A drift with at least the given power: that with which one of the looks has
+ * it, whatever the others do.
+ */
+static double
+enough_drift(const Design *design, const Look *looks, double power)
+{
+	double quantile = normal_isf(1.0 - power);
+	double drift = INFINITY;
+
+	for (int k = 0; k < design->looks; k++)
+		drift = fmin(drift,
+					 (looks[k].upper + quantile) *
+						 sqrt(last_information(design) / design->information[k]));
+	return drift + 1e-6;
+}
+
+/*
+ * The drift theta sqrt(I) at the last look with which a design has the given
+ * power, above its alpha.  A rejection on either side counts.
+ */
+static double
+drift_with_power(const Design *design, double power)
+{
+	Look	looks[LOOKS_MAX] = {0};
+	Stopped last = {
+		.design = design, .looks = looks, .look = design->looks - 1, .target = 1.0 - power};
+
+	design_looks(design, looks);
+	while (last.look > 0 && isinf(looks[last.look].upper)) /* all of alpha was spent before */
+		last.look--;
+	last.statistic = looks[last.look].upper;
+	run_before(&last);
+	return find_root(excess_miss, &last, 0.0, enough_drift(design, looks, power));
+}
+
+/*
+ * The information at the last look, per information that a design with that
+ * look alone needs for the same power: the ratio of the squared drifts (Jennison
+ * and Turnbull 2000, section 2.3.3 and chapter 19).
+ */
+double
+design_inflation(const Design *design, double power)
+{
+	Design single = *design;
+	double ratio;
+
+	single.looks = 1;
+	single.information += design->looks - 1;
+	ratio = drift_with_power(design, power) / drift_with_power(&single, power);
+	return fmax(ratio * ratio, 1.0); /* rounding alone makes it less */
+}

@@ -47,8 +47,9 @@ typedef struct Stagewise
 	double high;
 } Stagewise;
 
-extern bool reaches_planned_end(const Design *design, double information);
-extern void design_looks(const Design *design, Look *looks);
+extern bool	  reaches_planned_end(const Design *design, double information);
+extern void	  design_looks(const Design *design, Look *looks);
+extern double design_inflation(const Design *design, double power);
 extern Stagewise
 stagewise_analysis(const Design *design, const Look *looks, int look, double statistic);
 

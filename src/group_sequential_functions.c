@@ -1,6 +1,7 @@
 /*
  * group_sequential_functions.c
- *		group_sequential_bounds, group_sequential_test, group_sequential_looks.
+ *		group_sequential_bounds, group_sequential_inflation, group_sequential_test,
+ *		group_sequential_looks.
  */
 #include "arguments.h"
 
@@ -14,6 +15,7 @@
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(group_sequential_bounds);
+PG_FUNCTION_INFO_V1(group_sequential_inflation);
 PG_FUNCTION_INFO_V1(group_sequential_test);
 PG_FUNCTION_INFO_V1(group_sequential_looks);
 
@@ -23,6 +25,9 @@ PG_FUNCTION_INFO_V1(group_sequential_looks);
 /* Where the bounds are computed exactly; nobody needs more. */
 #define DESIGN_ALPHA_MIN 1e-12
 #define DESIGN_ALPHA_MAX 0.99
+
+/* Power that is alpha is had without any units. */
+#define POWER_ABOVE_ALPHA 1e-6
 
 static void
 check_information(const double *information, int looks)
@@ -140,9 +145,9 @@ check_constant(const Design *design)
 				 errhint("A spending function does not need to know the looks to come.")));
 }
 
-/* (..., alpha, ..., spending, spending_parameter): alpha at the given position, spending 2 further. */
+/* (..., alpha, ..., spending, spending_parameter): alpha and spending at the given positions. */
 static void
-design_arguments(FunctionCallInfo fcinfo, int alpha, bool two_sided, Design *design)
+design_arguments(FunctionCallInfo fcinfo, int alpha, int spending, bool two_sided, Design *design)
 {
 	design->alpha = alpha_argument(fcinfo, alpha);
 	if (!(design->alpha >= DESIGN_ALPHA_MIN && design->alpha <= DESIGN_ALPHA_MAX))
@@ -153,7 +158,21 @@ design_arguments(FunctionCallInfo fcinfo, int alpha, bool two_sided, Design *des
 	design->two_sided = two_sided;
 	if (two_sided)
 		design->alpha /= 2.0;
-	spending_arguments(fcinfo, alpha + 2, design);
+	spending_arguments(fcinfo, spending, design);
+}
+
+static int
+sides_argument(FunctionCallInfo fcinfo, int number)
+{
+	int sides;
+
+	require_argument(fcinfo, number, "sides");
+	sides = PG_GETARG_INT32(number);
+	if (sides != 1 && sides != 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sides must be 1 or 2, not %d", sides)));
+	return sides;
 }
 
 static void
@@ -173,14 +192,9 @@ group_sequential_bounds(PG_FUNCTION_ARGS)
 	Look   looks[LOOKS_MAX];
 
 	InitMaterializedSRF(fcinfo, 0);
-	require_argument(fcinfo, 2, "sides");
-	sides = PG_GETARG_INT32(2);
-	if (sides != 1 && sides != 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("sides must be 1 or 2, not %d", sides)));
+	sides = sides_argument(fcinfo, 2);
 	design.information = information_argument(fcinfo, 0, &design.looks);
-	design_arguments(fcinfo, 1, sides == 2, &design);
+	design_arguments(fcinfo, 1, 3, sides == 2, &design);
 	design.planned = planned_argument(fcinfo, 5, "planned_information", &design);
 	check_constant(&design);
 	design_looks(&design, looks);
@@ -199,6 +213,42 @@ group_sequential_bounds(PG_FUNCTION_ARGS)
 		put_values(fcinfo, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/* The power of a design whose alpha, in all, is given. */
+static double
+power_argument(FunctionCallInfo fcinfo, int number, double alpha)
+{
+	double power = finite_argument(fcinfo, number, "power");
+
+	if (!(power - alpha >= POWER_ABOVE_ALPHA && power < 1.0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("power must be between alpha and 1, not %g", power),
+				 errhint("0.8 finds the effect in 80 %% of the experiments.")));
+	return power;
+}
+
+/* (information, alpha, sides, power, spending, spending_parameter) */
+Datum
+group_sequential_inflation(PG_FUNCTION_ARGS)
+{
+	int	   sides = sides_argument(fcinfo, 2);
+	Design design = {0};
+	double last;
+	double power;
+
+	design.information = information_argument(fcinfo, 0, &design.looks);
+	design_arguments(fcinfo, 1, 4, sides == 2, &design);
+	power = power_argument(fcinfo, 3, sides * design.alpha);
+	last = design.information[design.looks - 1];
+	design.planned = fmax(last, 1.0);
+	if (last < design.planned * (1.0 - 1e-9))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the last of information must be the planned end, 1, not %g", last),
+				 errhint("Give all looks, the one at the end included.")));
+	PG_RETURN_FLOAT8(design_inflation(&design, power));
 }
 
 /* ---- a series of looks ---- */
@@ -343,7 +393,7 @@ direction_arguments(FunctionCallInfo fcinfo, int alternative, int null_diff, Des
 	int						 chosen =
 		choice_argument(fcinfo, alternative, "alternative", alternatives, lengthof(alternatives));
 
-	design_arguments(fcinfo, alternative - 1, chosen == TWO_SIDED, design);
+	design_arguments(fcinfo, alternative - 1, alternative + 1, chosen == TWO_SIDED, design);
 	series->sign = chosen == LESS ? -1.0 : 1.0;
 	series->null_diff = finite_argument(fcinfo, null_diff, "null_diff");
 }

@@ -409,8 +409,10 @@ units_needed(const Design *design, double effect, double power)
 			ERROR,
 			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 			 errmsg("no number of units finds an effect of %g with a power of %g", effect, power),
-			 errhint("The effect must differ from null_diff, in the direction of the "
-					 "alternative.")));
+			 errhint(
+				 "The effect must differ from null_diff, in the direction of the alternative, by "
+				 "so much that %g units can tell.",
+				 UNITS_MAX)));
 	return units;
 }
 
@@ -443,19 +445,22 @@ make_plan(const Arguments *arguments, const Design *design, const Baseline *base
 	return plan;
 }
 
-/* Whole units; a real number that rounding put just above one is that. */
+/* Whole units: the next number that is, if rounding alone keeps it apart, or else another. */
 static double
-whole(double units)
+whole(double units, double otherwise)
 {
-	return ceil(units * (1.0 - 1e-10));
+	double nearest = rint(units);
+
+	return fabs(units - nearest) <= 1e-10 * units ? nearest : otherwise;
 }
 
 static Datum
 plan_row(FunctionCallInfo fcinfo, const PowerPlan *plan, const Design *design,
 		 const Baseline *baseline, int treatments)
 {
-	double		 control = whole(plan->units);
-	double		 treatment = whole(plan->units * design->ratio);
+	double		 treated = plan->units * design->ratio;
+	double		 control = whole(plan->units, ceil(plan->units));
+	double		 treatment = whole(treated, ceil(treated));
 	double		 lift = plan->effect / fabs(baseline->mean);
 	const double counts[] = {treatment, control, control + treatments * treatment};
 	const double numbers[] = {plan->units,	plan->effect,	isfinite(lift) ? lift : NAN,
@@ -589,6 +594,7 @@ duration(PG_FUNCTION_ARGS)
 	bool	 nulls[4] = {false, false, false, false};
 	double	 needed;
 	double	 days;
+	double	 there;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
@@ -614,8 +620,9 @@ duration(PG_FUNCTION_ARGS)
 	values[2] = Int64GetDatum(PG_GETARG_INT64(0));
 	if (!isnan(days))
 	{
+		there = arrivals_after(&arrivals, days);
 		values[0] = Int32GetDatum((int32) days);
-		values[1] = Int64GetDatum((int64) fmin(floor(arrivals_after(&arrivals, days)), 9e18));
+		values[1] = Int64GetDatum((int64) fmin(whole(there, floor(there)), 9e18));
 		values[3] = Int32GetDatum((int32) Max(0.0, days - arrivals.count));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));

@@ -307,8 +307,7 @@ sample_quantile(const ValueTable *table, const int64 *ends, int64 n, double p)
  *
  *		sum w_i (p - 1{x_i <= q}) / (n f)
  *
- * f the density there.  In that sum the skewness of (p - 1{x_i <= q}) is that of
- * (n + 1) p - r; 1 / (n f) is
+ * f the density there.  Its skewness is that of (n + 1) p - r, and 1 / (n f) is
  * taken as the ratio of the standard deviations of replicates and ranks.
  */
 static void

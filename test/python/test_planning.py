@@ -339,6 +339,22 @@ def test_duration_against_counting(db):
         assert weeks == 7 * math.ceil(days / 7)
 
 
+def test_shares_that_are_not_binary_fractions(db):
+    """Ten days of 1 unit, a tenth of which enters, are one unit, though 0.1 added ten times is less."""
+    assert sum([0.1] * 10) < 1
+    assert tuple(db.one("SELECT * FROM duration(1, array_fill(1::float8, '{10}'), share => 0.1, whole_weeks => false)")) == (10, 1, 1, 0)
+    wrong = db.one("""SELECT count(*) FROM generate_series(1, 99) AS percent, generate_series(1, 40) AS k,
+                      duration(10 * percent * k, array_fill(1000::float8, ARRAY[k]), percent / 100.0::float8, false) AS d
+                      WHERE d.days <> k OR d.n <> d.n_needed""")
+    assert wrong == 0
+
+
+def test_whole_units(db):
+    """Rounded up, but not for the last digits of a float8; and never down by more than these."""
+    for n, whole in ((30, 30), (30.2, 31), (3e14 + 0.5, 3e14), (1e15, 1e15)):
+        assert abs(call(db, "power_mean", n_control=n, effect=0.1, sd=1).n_control - whole) <= 1
+
+
 def test_how_long_still(db, past):
     row = db.one("SELECT r.* FROM past, how_long_still(m, 10, 0.02, true, whole_weeks => false) AS r")
     needed = from_past(db, "sample_size_mean", "m", effect=0.02, relative=True, ratio=200 / 300)
@@ -347,6 +363,16 @@ def test_how_long_still(db, past):
     assert row.days_still == math.ceil((needed.n_control_exact / 300 - 1) * 500 / 50 - 1e-9)
     close(row.power_now, from_past(db, "power_mean", "m", n_control=300, effect=0.02, relative=True, ratio=200 / 300).power, 1e-12)
     close(row.effect_now, from_past(db, "mde_mean", "m", n_control=300, ratio=200 / 300).effect, 1e-12)
+    # each option reaches the plan
+    for name, value in (("alpha", 0.001), ("alternative", "greater"), ("metrics", 3), ("inflation", 1.2), ("power", 0.9), ("null_diff", -0.1)):
+        other = db.one("SELECT r.* FROM past, how_long_still(m, 10, 0.02, true, %s => %%s) AS r" % name, value)
+        changed = from_past(db, "sample_size_mean", "m", effect=0.02, relative=True, ratio=200 / 300, **{name: value})
+        assert other.n_needed == changed.n != needed.n
+        smallest = from_past(db, "mde_mean", "m", n_control=300, ratio=200 / 300, **{name: value})
+        close(other.effect_now, smallest.effect, 1e-12)
+        if name != "power":
+            now = from_past(db, "power_mean", "m", n_control=300, effect=0.02, relative=True, ratio=200 / 300, **{name: value})
+            close(other.power_now, now.power, 1e-12)
     weeks = db.one("SELECT days_still FROM past, how_long_still(m, 10, 0.02, true) AS r")
     assert (10 + weeks) % 7 == 0 and 0 <= weeks - row.days_still < 7
 
@@ -385,6 +411,15 @@ def test_decide_protects_the_primary(db):
                       primary_share=share)[0].decision == expected
 
 
+def test_decide_at_its_own_alpha(db):
+    """The level is decide's argument, not the alpha of the comparisons' intervals, which is 0.05 here."""
+    for p, alpha, expected in ((0.03, 0.05, "ship"), (0.03, 0.01, "keep running"), (0.09, 0.05, "keep running"), (0.09, 0.1, "ship")):
+        for correction in ("weighted", "holm", "none"):
+            assert decide(db, [("y", "primary", (5, p), "higher", None)], alpha=alpha, correction=correction)[0].decision == expected
+            worse = "do not ship" if expected == "ship" else "keep running"
+            assert decide(db, [("y", "primary", (-5, p), "higher", None)], alpha=alpha, correction=correction)[0].decision == worse
+
+
 def test_decide_is_the_same_upside_down(db):
     """A metric that is better low, with all signs changed, is the same metric."""
     rng = np.random.default_rng(5)
@@ -414,3 +449,100 @@ def test_decide_distrusts(db):
                                     (dict(planned_n=5001), "keep running", "planned")):
         row = decide(db, good, **options)[0]
         assert row.decision == decision and word in row.reasons
+
+
+# ---- the inflation of a group sequential design ----
+
+def inflation(db, information, **arguments):
+    return call(db, "group_sequential_inflation", information=[float(t) for t in information], **arguments)
+
+
+# Jennison and Turnbull (2000), tables 2.2 and 2.4: R_P(K, alpha, beta) and R_B(K, alpha, beta) of two-sided tests with alpha 0.05.
+PUBLISHED = {("pocock-constant", 4, 0.9): 1.183, ("pocock-constant", 5, 0.8): 1.228, ("pocock-constant", 5, 0.9): 1.207,
+             ("obrien-fleming-constant", 4, 0.9): 1.022, ("obrien-fleming-constant", 5, 0.8): 1.028,
+             ("obrien-fleming-constant", 5, 0.9): 1.026}
+
+
+def test_published_inflation(db):
+    for (spending, looks, power), ratio in PUBLISHED.items():
+        assert abs(inflation(db, range(1, looks + 1), spending=spending, power=power) - ratio) < 0.00055
+    # SAS/STAT, SEQDESIGN, example "Two-Sided Pocock and O'Brien-Fleming Designs": 118.3143 and 102.2163 per cent, of bounds that
+    # it searches with a tolerance.
+    assert abs(inflation(db, range(1, 5), spending="pocock-constant", power=0.9) - 1.183143) < 1e-4
+    assert abs(inflation(db, range(1, 5), spending="obrien-fleming-constant", power=0.9) - 1.022163) < 1e-6
+    # gsDesign's technical manual, chapter 3: 1018.9482 for n.fix = 1000, with a tolerance of 1e-6.
+    assert abs(inflation(db, [0.6, 1], spending="hwang-shih-decani", spending_parameter=-3.0, alpha=0.025, sides=1, power=0.9)
+               - 1.0189482) < 5e-7
+
+
+def rejects(drift, information, upper, two_sided, nodes=300):
+    """The chance to reject at some look: the score process on a grid of its own, which moves with the drift."""
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    theta, before, score, mass, total = drift / math.sqrt(information[-1]), 0.0, np.zeros(1), np.ones(1), 0.0
+    for t, c in zip(information, upper):
+        added = t - before
+        ahead = (c * math.sqrt(t) - score - theta * added) / math.sqrt(added)
+        total += mass @ stats.norm.sf(ahead)
+        low = theta * t - 12 * math.sqrt(t)
+        high = min(c * math.sqrt(t), theta * t + 12 * math.sqrt(t))
+        if two_sided:
+            total += mass @ stats.norm.cdf((-c * math.sqrt(t) - score - theta * added) / math.sqrt(added))
+            low = max(low, -c * math.sqrt(t))
+        point = (high + low) / 2 + (high - low) / 2 * x
+        step = stats.norm.pdf(point[:, None], score[None, :] + theta * added, math.sqrt(added))
+        score, mass, before = point, (high - low) / 2 * w * (step @ mass), t
+    return total
+
+
+@pytest.mark.parametrize("sides", (1, 2))
+@pytest.mark.parametrize("information, spending, parameter", [
+    ([0.25, 0.5, 0.75, 1], "obrien-fleming", None), ([100, 150, 900], "pocock", None), ([0.1, 0.2, 1], "power", 0.5),
+    ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "hwang-shih-decani", 1.0), ([1, 3, 4], "pocock-constant", None)])
+def test_inflated_design_has_the_power(db, information, spending, parameter, sides):
+    given = dict(alpha=0.04, sides=sides, spending=spending, spending_parameter=parameter)
+    upper = [r.z_upper for r in db.rows("SELECT z_upper FROM group_sequential_bounds(%s, %s, %s, %s, %s) ORDER BY look",
+                                        [float(t) for t in information], 0.04, sides, spending, parameter)]
+    for power in (0.05, 0.3, 0.8, 0.999):
+        z = stats.norm.isf(0.04 / sides)
+        fixed = optimize.brentq(lambda d: stats.norm.sf(z - d) + (stats.norm.sf(z + d) if sides == 2 else 0) - power, 0, 20, xtol=1e-13)
+        drift = fixed * math.sqrt(inflation(db, information, power=power, **given))
+        assert abs(rejects(drift, information, upper, sides == 2) - power) < 1e-8
+
+
+def test_simulated_inflation(db):
+    """50,000 experiments with the units that the plan asks for, looked at five times."""
+    factor = inflation(db, range(1, 6), spending="pocock")
+    plan = call(db, "sample_size_mean", effect=0.1, sd=1, inflation=factor)
+    upper = np.array([r.z_upper for r in db.rows("SELECT z_upper FROM group_sequential_bounds('{1,2,3,4,5}', spending => 'pocock')")])
+    steps = np.random.default_rng(5).standard_normal((50_000, 5)) / math.sqrt(5)
+    walk = np.cumsum(steps, axis=1) + 0.1 * math.sqrt(plan.n / 2) * np.arange(1, 6) / 5
+    stopped = (np.abs(walk / np.sqrt(np.arange(1, 6) / 5)) >= upper).any(axis=1)
+    assert abs(stopped.mean() - 0.8) < 4 * math.sqrt(0.8 * 0.2 / 50_000)
+
+
+def test_inflation_laws(db):
+    assert inflation(db, [7]) == 1 and inflation(db, [1], sides=1, spending="pocock-constant") == 1
+    close(inflation(db, [0.2, 0.5, 1]), inflation(db, [200, 500, 1000]), 1e-10)
+    # an early look that spends next to nothing costs nothing, and never less
+    assert 1 <= inflation(db, [0.01, 1]) < 1 + 1e-9
+    by_looks = [inflation(db, range(1, k + 1), spending="pocock-constant") for k in range(1, 8)]
+    assert all(a < b for a, b in zip(by_looks, by_looks[1:]))
+    # all of alpha is spent at the first look, and so that one must have the power
+    close(inflation(db, [0.001, 0.5, 1], spending="power", spending_parameter=1e-300), 1000, 1e-9)
+    # power next to alpha and to 1, alpha at the ends of its range
+    for alpha, power in itertools.product((1e-12, 0.05, 0.98), (0.980002, 0.9999999999)):
+        for information in ([0.001, 0.01, 1], [k / 60 for k in range(1, 61)]):
+            assert 1 <= inflation(db, information, alpha=alpha, power=power) < 3
+
+
+@pytest.mark.parametrize("arguments, sqlstate, named", [
+    ("NULL", "22004", "information"), ("'{}'", "22023", "information"), ("'{{1,2}}'", "22023", "information"),
+    ("'{2,1}'", "22023", "information"), ("'{0.3,0.9}'", "22023", "planned end"), ("'{1}', 0", "22023", "alpha"),
+    ("'{1}', NULL", "22004", "alpha"), ("'{1}', sides => 3", "22023", "sides"), ("'{1}', sides => NULL", "22004", "sides"),
+    ("'{1}', power => 1", "22023", "power"), ("'{1}', power => 0.05", "22023", "power"), ("'{1}', power => 'NaN'", "22023", "power"),
+    ("'{1}', power => NULL", "22004", "power"), ("'{1}', spending => 'linear'", "22023", "linear"),
+    ("'{1}', spending => NULL", "22004", "spending"), ("'{1}', spending => 'power'", "22004", "spending_parameter"),
+    ("'{1}', spending_parameter => 1", "22023", "spending_parameter")])
+def test_inflation_errors(db, arguments, sqlstate, named):
+    e = db.error("SELECT group_sequential_inflation(%s)" % arguments)
+    assert e.pgcode == sqlstate and named in e.diag.message_primary

@@ -31,6 +31,10 @@ SELECT pg_temp.say('Twyman''s law', metric_result('revenue', 'primary', pg_temp.
 SELECT d.*
 FROM decide(metric_result('revenue', 'primary', pg_temp.result(0.05, 0.03))
 			|| ARRAY(SELECT metric_result('secondary ' || i, 'secondary', pg_temp.result(0.01, 0.001 * i)) FROM generate_series(1, 3) AS i)) AS d;
+-- At alpha 0.01, whatever the alpha of the intervals; and a lift without end.
+SELECT alpha, d.* FROM unnest('{0.01,0.05}'::float8[]) AS alpha,
+	 decide(ARRAY[metric_result('revenue', 'primary', pg_temp.result(0.05, 0.03))], alpha => alpha) AS d;
+SELECT d.* FROM decide(ARRAY[metric_result('revenue', 'primary', pg_temp.result(1e12, 0.001))]) AS d;
 -- Two treatments share alpha.
 SELECT pg_temp.say('two', metric_result('revenue', 'primary', pg_temp.result(0.05, 0.03)),
 	metric_result('revenue', 'primary', pg_temp.result(0.05, 0.02, variant => 'b')));
@@ -69,3 +73,5 @@ SELECT decide(NULL);
 SELECT decide(ARRAY[metric_result('x', 'primary', pg_temp.result(0.1, 0.1))], correction => 'sidak');
 SELECT decide(ARRAY[metric_result('x', 'primary', pg_temp.result(0.1, 0.1))], alpha => 2);
 SELECT decide(ARRAY[metric_result('x', 'primary', pg_temp.result(0.1, 0.1))], max_lift => NULL);
+SELECT decide(ARRAY[metric_result('x', 'primary', pg_temp.result(0.1, 0.1))], alpha => 0);
+SELECT decide(ARRAY[metric_result('x', 'primary', pg_temp.result(0.1, 0.1))], srm_p_value => 'NaN');

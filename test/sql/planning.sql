@@ -67,7 +67,16 @@ SELECT count(*) FROM how_long_still(NULL, 10, 0.02) AS r;
 SELECT effect FROM mde_proportion(n_control => 2, proportion => 0.5);
 SELECT power FROM power_mean(n_control => 1, effect => 1, sd => 1);
 
+-- What a design with several looks needs more, and the plan that takes it.
+SELECT round(group_sequential_inflation('{0.25,0.5,0.75,1}')::numeric, 6) AS obrien_fleming,
+       round(group_sequential_inflation('{1000,2000,5000}', alpha => 0.025, sides => 1, power => 0.9, spending => 'power',
+                                        spending_parameter => 2)::numeric, 6) AS power_family,
+       group_sequential_inflation('{1}') AS one_look;
+SELECT n, n_total, power FROM sample_size_mean(effect => 1, sd => 40, inflation => group_sequential_inflation('{0.25,0.5,0.75,1}'));
+
 -- Bad input.
+SELECT group_sequential_inflation('{0.25,0.5,0.75}');
+SELECT group_sequential_inflation('{1}', power => 0.01);
 SELECT sample_size_mean(effect => 0, sd => 1);
 SELECT sample_size_mean(effect => -1, sd => 1, alternative => 'greater');
 SELECT sample_size_mean(effect => 1, sd => 0);
