@@ -492,8 +492,9 @@ BEGIN ATOMIC
 				(11, salt IS NOT NULL, 'assignment_mismatch', t.mismatched, t.units,
 				 format('units are not where salt, variants and weights put them, %s of these outside the coverage; with a wrong salt it would be about %s %%',
 						t.uncovered,
-						(SELECT round((100 - 100 * coverage * sum(w * w) / sum(w) ^ 2)::numeric, 1)
-						 FROM unnest(exposure_weights(variants, weights)) AS w))),
+						(SELECT round((100 - 100 * coverage * sum((w / largest) ^ 2) / sum(w / largest) ^ 2)::numeric, 1)
+						 FROM (SELECT w, max(w) OVER () AS largest
+							   FROM unnest(exposure_weights(variants, weights)) AS w) AS w))),
 				(12, assignments IS NOT NULL, 'assigned_variant_mismatch', t.reassigned, t.units,
 				 'units have another variant than they were assigned'),
 				(13, assignments IS NOT NULL, 'exposed_not_assigned', t.unassigned, t.units,
