@@ -135,8 +135,9 @@ BEGIN ATOMIC
 		GROUP BY c.kind, c.segment, c.value, v.i
 	), split AS (
 		SELECT c.kind, c.segment, c.value, array_agg(c.units ORDER BY c.i) AS observed,
-			   array_agg(t.units - c.units ORDER BY c.i) AS rest
-		FROM counts AS c JOIN counts AS t ON t.kind = 'total' AND t.i = c.i
+			   array_agg(c.total - c.units ORDER BY c.i) AS rest
+		FROM (SELECT u.*, max(u.units) FILTER (WHERE u.kind = 'total') OVER (PARTITION BY u.i) AS total
+			  FROM counts AS u) AS c
 		GROUP BY c.kind, c.segment, c.value
 	), tests AS (
 		SELECT g.kind, g.segment, g.value, s.n, s.observed, s.expected, s.chi2,

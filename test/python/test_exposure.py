@@ -557,3 +557,10 @@ def test_keys_of_types_elsewhere(db):
         assert "::text" == db.one("SELECT exposure_key_cast('elsewhere', 'id', 'elsewhere', 'id')")
     finally:
         db.run("DROP TABLE elsewhere")
+
+
+def test_segments_of_many_values(fresh):
+    """A segment of 20,000 values takes seconds, not the square of their number."""
+    fresh.run("CREATE TEMP TABLE finely AS SELECT i AS id, 'a' AS v, now() AS at FROM generate_series(1, 20000) i")
+    fresh.run("SET statement_timeout = '20s'")
+    assert fresh.one("SELECT count(*) FROM srm_by_segment('finely', 'id', 'v', 'at', '{id}', '{a,b}')") == 20000
