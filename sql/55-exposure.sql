@@ -152,19 +152,19 @@ END
 $$;
 COMMENT ON FUNCTION exposure_share(float8, text, boolean) IS 'a share or a level that is one';
 
--- "Is this exposure within the dates?" NULL if every one is.
+-- "Is this exposure within the dates?" NULL if every one is.  Times are written in a style that is read
+-- back as it was written: others have zones such as IST, which is taken for Israel's and not for India's.
 CREATE FUNCTION exposure_dates(exposed_at text, starts timestamptz, ends timestamptz) RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET datestyle = ISO AS $$
 BEGIN
 	IF starts >= ends THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = format('ends (%s) must be after starts (%s)', ends, starts),
 			HINT = 'An exposure counts from starts on and before ends.';
-	ELSIF starts IS NULL AND ends IS NULL THEN
-		RETURN NULL;
 	END IF;
-	RETURN format('(%1$s::timestamptz >= %2$L::timestamptz AND %1$s::timestamptz < %3$L::timestamptz)',
-				  exposed_at, coalesce(starts, '-infinity'), coalesce(ends, 'infinity'));
+	RETURN '(' || nullif(concat_ws(' AND ',
+		format('%s::timestamptz >= ', exposed_at) || quote_literal(starts) || '::timestamptz',
+		format('%s::timestamptz < ', exposed_at) || quote_literal(ends) || '::timestamptz'), '') || ')';
 END
 $$;
 COMMENT ON FUNCTION exposure_dates(text, timestamptz, timestamptz) IS
@@ -340,9 +340,9 @@ BEGIN ATOMIC
 	FROM exposure_log(exposures, unit, variant, exposed_at, starts, ends) AS l,
 		 exposure_rows(format(
 		'SELECT %2$s::text, %3$s::text, %4$s::timestamptz, '
-		'CASE WHEN %4$s::timestamptz < %6$L::timestamptz THEN ''before'' ELSE ''after'' END '
-		'FROM %1$s AS e WHERE NOT %5$s',
-		l.relation, l.unit, l.variant, l.exposed_at, coalesce(l.dates, 'true'), starts))
+		'CASE WHEN %6$s THEN ''after'' ELSE ''before'' END FROM %1$s AS e WHERE NOT %5$s',
+		l.relation, l.unit, l.variant, l.exposed_at, coalesce(l.dates, 'true'),
+		coalesce(exposure_dates(l.exposed_at, starts, NULL), 'true')))
 		AS r (unit text, variant text, exposed_at timestamptz, side text);
 END;
 COMMENT ON FUNCTION exposures_outside(regclass, text, text, text, timestamptz, timestamptz) IS
@@ -350,10 +350,11 @@ COMMENT ON FUNCTION exposures_outside(regclass, text, text, text, timestamptz, t
 
 -- The expression of the variant that a unit should have, for the alias u; NULL without a salt.
 -- assign_variant reads its arguments here, too, so that errors do not depend on the rows.
+-- The numbers are written with all their digits.
 CREATE FUNCTION exposure_assignment(
 	salt text, variants text[], weights float8[], coverage float8, method text
 ) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE SET extra_float_digits = 1
 BEGIN ATOMIC
 	SELECT CASE WHEN a.variant IS NOT NULL OR salt IS NOT NULL THEN
 		format('%s.assign_variant(u.unit::text, %L, %L::text[], %L::float8[], %L::float8%s)',
@@ -403,14 +404,17 @@ END;
 COMMENT ON FUNCTION assignment_mismatches(regclass, text, text, text, text, text[], float8[], float8, text, timestamptz, timestamptz) IS
 'the units whose logged variant is not the one that assign_variant gives';
 
--- '' if two columns can be compared as they are, '::text' if not.
+-- '' if two columns can be compared as they are, '::text' if not: a type of an extension has its
+-- equality in a schema that is not searched.
 CREATE FUNCTION exposure_key_cast(relation regclass, "column" text, other regclass, other_column text)
 RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT CASE WHEN count(DISTINCT (atttypid, attcollation)) > 1 THEN '::text' ELSE '' END
-	FROM pg_attribute
-	WHERE (attrelid = relation AND attname = "column") OR (attrelid = other AND attname = other_column);
+	SELECT CASE WHEN count(DISTINCT (a.atttypid, a.attcollation)) > 1
+					 OR bool_or(t.typnamespace <> 'pg_catalog'::regnamespace AND t.typtype = 'b')
+				THEN '::text' ELSE '' END
+	FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+	WHERE (a.attrelid = relation AND a.attname = "column") OR (a.attrelid = other AND a.attname = other_column);
 END;
 COMMENT ON FUNCTION exposure_key_cast(regclass, text, regclass, text) IS
 'the cast that makes two columns comparable';

@@ -135,8 +135,9 @@ BEGIN ATOMIC
 		GROUP BY c.kind, c.segment, c.value, v.i
 	), split AS (
 		SELECT c.kind, c.segment, c.value, array_agg(c.units ORDER BY c.i) AS observed,
-			   array_agg(t.units - c.units ORDER BY c.i) AS rest
-		FROM counts AS c JOIN counts AS t ON t.kind = 'total' AND t.i = c.i
+			   array_agg(c.total - c.units ORDER BY c.i) AS rest
+		FROM (SELECT u.*, max(u.units) FILTER (WHERE u.kind = 'total') OVER (PARTITION BY u.i) AS total
+			  FROM counts AS u) AS c
 		GROUP BY c.kind, c.segment, c.value
 	), tests AS (
 		SELECT g.kind, g.segment, g.value, s.n, s.observed, s.expected, s.chi2,
@@ -492,8 +493,9 @@ BEGIN ATOMIC
 				(11, salt IS NOT NULL, 'assignment_mismatch', t.mismatched, t.units,
 				 format('units are not where salt, variants and weights put them, %s of these outside the coverage; with a wrong salt it would be about %s %%',
 						t.uncovered,
-						(SELECT round((100 - 100 * coverage * sum(w * w) / sum(w) ^ 2)::numeric, 1)
-						 FROM unnest(exposure_weights(variants, weights)) AS w))),
+						(SELECT round((100 - 100 * coverage * sum((w / largest) ^ 2) / sum(w / largest) ^ 2)::numeric, 1)
+						 FROM (SELECT w, max(w) OVER () AS largest
+							   FROM unnest(exposure_weights(variants, weights)) AS w) AS w))),
 				(12, assignments IS NOT NULL, 'assigned_variant_mismatch', t.reassigned, t.units,
 				 'units have another variant than they were assigned'),
 				(13, assignments IS NOT NULL, 'exposed_not_assigned', t.unassigned, t.units,

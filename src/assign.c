@@ -8,6 +8,7 @@
 #include "assign_method.h"
 #include "bucket.h"
 #include "catalog/pg_collation.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(assign_bucket);
@@ -43,6 +44,7 @@ read_labels(Split *split, ArrayType *variants)
 	split->labels = label_elements(variants, "variants", &split->count);
 	for (int i = 0; i < split->count; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < i; j++)
 		{
 			if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, split->labels[i],

@@ -6,6 +6,7 @@
 
 #include "arguments.h"
 #include "assign_method.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(assign_layer);
@@ -83,7 +84,10 @@ read_layer(FunctionCallInfo fcinfo)
 		label_elements(DatumGetArrayTypePCopy(PG_GETARG_DATUM(2)), "experiments", &layer->count);
 	layer->ranges = read_ranges(layer, DatumGetArrayTypePCopy(PG_GETARG_DATUM(3)));
 	for (int i = 0; i < layer->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		check_range(layer, i);
+	}
 	layer->holdout = PG_GETARG_FLOAT8(4);
 	require_share(layer->holdout, "holdout",
 				  "It is the share of all units that no experiment gets.");

@@ -3,6 +3,7 @@
 import csv
 import random
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,16 @@ def test_errors(db, call, states, message):
     assert error.pgcode in states, error
     assert re.search(message, "%s %s" % (error.diag.message_primary, error.diag.message_detail or "")), error
     assert db.one("SELECT 1") == 1
+
+
+@pytest.mark.parametrize("call", [
+    "assign_variant('u', 's', (SELECT array_agg(i::text) FROM generate_series(1, 40000) i))",
+    "assign_layer('u', 's', (SELECT array_agg(i::text) FROM generate_series(1, 60000) i), "
+    "(SELECT array_agg(ARRAY[i / 70000.0, (i + 1) / 70000.0]::float8[] ORDER BY i) FROM generate_series(1, 60000) i))",
+])
+def test_many_labels_can_be_cancelled(fresh, call):
+    """Looking for a label that is there twice takes the square of their number."""
+    fresh.run("SET statement_timeout = '400ms'")
+    started = time.monotonic()
+    assert fresh.error("SELECT " + call).pgcode == "57014"
+    assert time.monotonic() - started < 2

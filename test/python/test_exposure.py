@@ -519,3 +519,48 @@ def test_tables_of_likely_names(db):
     names = ["exposures", "exposure", "exposure_log", "first_exposure", "first_exposures", "unit_exposure", "crossovers", "assignments", "assigned_unit"]
     for name in names:
         db.run("CREATE TABLE public.%s (id int); DROP TABLE public.%s" % (name, name))
+
+
+def test_dates_in_every_style(fresh):
+    """SQL's and Postgres's styles write zones such as IST, which is read as Israel's: the dates must not move."""
+    fresh.run("SET timezone = 'Asia/Kolkata'")
+    fresh.run("CREATE TEMP TABLE hourly AS SELECT i AS id, 'a' AS v, '2026-01-01 00:00+05:30'::timestamptz + i * interval '1 hour' AS at FROM generate_series(-50, 49) i")
+    call = "('hourly', 'id', 'v', 'at', starts => '2026-01-01 00:00+05:30', ends => '2026-01-02 00:00+05:30')"
+    for style in ("ISO", "SQL, DMY", "SQL, MDY", "Postgres", "German"):
+        fresh.run("SET datestyle = '%s'" % style)
+        assert fresh.one("SELECT min(unit::int), max(unit::int) FROM first_exposures%s" % call) == (0, 23), style
+        assert dict(fresh.rows("SELECT side, count(*) FROM exposures_outside%s GROUP BY 1" % call)) == {"before": 50, "after": 26}, style
+
+
+def test_a_limit_that_is_not_given_is_none(db):
+    db.run("CREATE TEMP TABLE endless AS SELECT 1 AS id, 'a' AS v, 'infinity'::timestamptz AS at UNION ALL SELECT 2, 'a', '-infinity'")
+    assert db.one("SELECT unit FROM first_exposures('endless', 'id', 'v', 'at', starts => '2026-01-01')") == "1"
+    assert db.one("SELECT unit FROM first_exposures('endless', 'id', 'v', 'at', ends => '2026-01-01')") == "2"
+
+
+def test_weights_keep_their_digits(fresh):
+    """However few digits the session prints; and weights of any scale."""
+    fresh.run("CREATE TEMP TABLE weighted AS SELECT i AS id, assign_variant(i::text, 's', '{a,b}', '{0.3456,0.6544}', 0.5678) AS v, now() AS at FROM generate_series(1, 5000) i")
+    query = "SELECT count(*) FROM assignment_mismatches('weighted', 'id', 'v', 'at', 's', '{a,b}', '{0.3456,0.6544}', 0.5678)"
+    assert fresh.one(query) == 0
+    fresh.run("SET extra_float_digits = -14")
+    assert fresh.one(query) == 0
+    assert "about 50.0 %" in fresh.one("SELECT detail FROM exposure_health('weighted', 'id', 'v', 'at', '{a,b}', '{1e200,1e200}', salt => 's') WHERE check_name = 'assignment_mismatch'")
+
+
+def test_keys_of_types_elsewhere(db):
+    """The equality of a type that is not PostgreSQL's own is not in the search_path; such units are compared as text."""
+    db.run("CREATE EXTENSION IF NOT EXISTS citext")
+    db.run("CREATE TABLE elsewhere AS SELECT i::text::citext AS id, 'a' AS v, now() AS at FROM generate_series(1, 10) i")
+    try:
+        assert db.one("SELECT count(*) FROM assigned_not_exposed('elsewhere', 'id', 'v', 'elsewhere', 'id')") == 0
+        assert "::text" == db.one("SELECT exposure_key_cast('elsewhere', 'id', 'elsewhere', 'id')")
+    finally:
+        db.run("DROP TABLE elsewhere")
+
+
+def test_segments_of_many_values(fresh):
+    """A segment of 20,000 values takes seconds, not the square of their number."""
+    fresh.run("CREATE TEMP TABLE finely AS SELECT i AS id, 'a' AS v, now() AS at FROM generate_series(1, 20000) i")
+    fresh.run("SET statement_timeout = '20s'")
+    assert fresh.one("SELECT count(*) FROM srm_by_segment('finely', 'id', 'v', 'at', '{id}', '{a,b}')") == 20000
