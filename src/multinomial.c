@@ -5,7 +5,6 @@
  */
 #include "multinomial.h"
 
-#include <float.h>
 #include <math.h>
 
 #include <gsl/gsl_sf_gamma.h>
@@ -62,8 +61,8 @@ log_bayes_factor(const int64 *observed, const double *expected, int64 n, int cel
 
 	for (int i = 0; i < cells; i++)
 	{
-		/* A share of 1e-320 is kept away from 0. */
-		double a = fmax(concentration * shares[i], DBL_MIN);
+		/* Kept so far from 0 that u is finite: else p would be 1 for counts where none may be. */
+		double a = fmax(concentration * shares[i], 1e-280);
 		double x = (double) observed[i];
 		double u = (x - expected[i]) / (a + expected[i]);
 		double ratio = (a + x) / (a + expected[i]);

@@ -564,3 +564,11 @@ def test_segments_of_many_values(fresh):
     fresh.run("CREATE TEMP TABLE finely AS SELECT i AS id, 'a' AS v, now() AS at FROM generate_series(1, 20000) i")
     fresh.run("SET statement_timeout = '20s'")
     assert fresh.one("SELECT count(*) FROM srm_by_segment('finely', 'id', 'v', 'at', '{id}', '{a,b}')") == 20000
+
+
+def test_sequential_of_a_share_next_to_nothing(db):
+    """Units where next to none may be are evidence, not p = 1 for an overflow."""
+    for share in (1e-290, 1e-305, 1e-320):
+        got = sequential(db, [10, 20], [1.0, share])
+        assert got.b > 1000 and got.p == 0
+        assert sequential(db, [10, 0], [1.0, share]).p == 1
