@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "arms.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "lib/stringinfo.h"
@@ -108,13 +109,16 @@ check_counts(const int64 *counts, const char *name, int count, int columns)
 	}
 }
 
-/* The same as array_elements() of a text array: text datums that point into it. */
+/*
+ * The same as array_elements() of a text array: text datums that point into it.
+ * Names of variants and experiments are as few as the arms of a state.
+ */
 Datum *
 label_elements(ArrayType *array, const char *name, int *count)
 {
 	Datum *labels;
 
-	array_elements(array, name, 0, count);
+	array_elements(array, name, ARMS_MAX, count);
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &labels, NULL, count);
 	return labels;
 }

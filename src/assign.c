@@ -5,10 +5,10 @@
 #include "postgres.h"
 
 #include "arguments.h"
+#include "arms.h"
 #include "assign_method.h"
 #include "bucket.h"
 #include "catalog/pg_collation.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(assign_bucket);
@@ -44,7 +44,9 @@ read_labels(Split *split, ArrayType *variants)
 	split->labels = label_elements(variants, "variants", &split->count);
 	for (int i = 0; i < split->count; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		const text *label = DatumGetTextPP(split->labels[i]);
+
+		arm_label_check(VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
 		for (int j = 0; j < i; j++)
 		{
 			if (DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, split->labels[i],

@@ -6,7 +6,6 @@
 
 #include "arguments.h"
 #include "assign_method.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(assign_layer);
@@ -85,7 +84,6 @@ read_layer(FunctionCallInfo fcinfo)
 	layer->ranges = read_ranges(layer, DatumGetArrayTypePCopy(PG_GETARG_DATUM(3)));
 	for (int i = 0; i < layer->count; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
 		check_range(layer, i);
 	}
 	layer->holdout = PG_GETARG_FLOAT8(4);
