@@ -34,12 +34,9 @@ check_metric(double value, const char *name, int position)
 static pg_attribute_always_inline Moments *
 aggregate_row(Moments *m, const char *label, int len, const double *values, int k)
 {
-	int	 position = moments_find(m, label, len);
-	Arm *arm;
+	Arm *arm = arms_find_arm(&m->arms, moments_records(m), label, len);
 
-	if (likely(position >= 0))
-		arm = moments_arm(m, position);
-	else
+	if (unlikely(arm == NULL))
 		m = moments_add_arm(m, label, len, &arm);
 	moments_add_row(m, arm, values, k);
 	return m;

@@ -97,9 +97,9 @@ arms_control(const ArmTable *table, const char *records, const char *label, int 
 	int i;
 
 	if (label != NULL)
-		return arms_find(table, records, label, len);
+		return arms_search(table, records, label, len);
 
-	i = arms_find(table, records, "control", strlen("control"));
+	i = arms_search(table, records, "control", strlen("control"));
 	if (i < 0 && table->count > 0)
 		i = 0;
 	return i;

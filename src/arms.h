@@ -116,36 +116,43 @@ extern int	arms_search(const ArmTable *table, const char *records, const char *l
 /* Up to so many arms are compared one by one. */
 #define ARMS_SCAN_MAX 8
 
+/* The arm with this label, or NULL, among any number of arms. */
+static inline Arm *
+arms_search_arm(const ArmTable *table, const char *records, const char *label, int len)
+{
+	int i = arms_search(table, records, label, len);
+
+	return i < 0 ? NULL : arm_at(table, records, i);
+}
+
 /*
- * Index of the arm with this label, or -1.
+ * The arm with this label, or NULL, for every row.
  *
  * This is much of what a row costs, and rows come in random order of their
  * arms: a comparison that left early would be mispredicted every other time.
  * So all keys are compared, without a branch on the label.
  */
-static pg_attribute_always_inline int
-arms_find(const ArmTable *table, const char *records, const char *label, int len)
+static pg_attribute_always_inline Arm *
+arms_find_arm(const ArmTable *table, const char *records, const char *label, int len)
 {
-	uint64	   key = arm_key(label, len);
-	const Arm *arm = (const Arm *) records;
-	int		   position = 0;
+	uint64		key = arm_key(label, len);
+	const char *arm = records;
+	const char *other = records;
 
 	if (unlikely(table->count == 0 || table->count > ARMS_SCAN_MAX))
-		return arms_search(table, records, label, len);
+		return arms_search_arm(table, records, label, len);
 
 	for (int i = 1; i < table->count; i++)
 	{
-		const Arm *other = arm_at(table, records, i);
-		bool	   same = other->key == key;
-
-		arm = same ? other : arm;
-		position = same ? i : position;
+		other += table->size;
+		arm = ((const Arm *) other)->key == key ? other : arm;
 	}
 
-	if (likely(arm->key == key && arm->labellen == len && same_middle(arm->label, label, len)))
-		return position;
+	if (likely(((const Arm *) arm)->key == key && ((const Arm *) arm)->labellen == len &&
+			   same_middle(((const Arm *) arm)->label, label, len)))
+		return (Arm *) arm;
 	/* A new label, or one of several with the same key. */
-	return arms_search(table, records, label, len);
+	return arms_search_arm(table, records, label, len);
 }
 
 #endif /* EXPSTAT_ARMS_H */

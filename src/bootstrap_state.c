@@ -127,7 +127,7 @@ bootstrap_add_arm(Bootstrap *b, const char *label, int len, Arm **arm)
 Bootstrap *
 bootstrap_find_arm(Bootstrap *b, const char *label, int len, Arm **arm)
 {
-	int position = arms_find(&b->arms, bootstrap_records(b), label, len);
+	int position = arms_search(&b->arms, bootstrap_records(b), label, len);
 
 	if (position < 0)
 		return bootstrap_add_arm(b, label, len, arm);

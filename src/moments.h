@@ -113,10 +113,11 @@ moments_numbers(int metrics)
 	return 3 * metrics + packed_size(metrics);
 }
 
-static pg_attribute_always_inline int
+/* The index of the arm with this label, or -1. */
+static inline int
 moments_find(const Moments *m, const char *label, int len)
 {
-	return arms_find(&m->arms, moments_records(m), label, len);
+	return arms_search(&m->arms, moments_records(m), label, len);
 }
 
 static inline bool
