@@ -153,14 +153,6 @@ state_argument(FunctionCallInfo fcinfo, int metrics, const Settings *s)
 	return b;
 }
 
-static Datum
-unchanged_state(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 /*
  * (state, unit, metric ..., variant [, control | replicates, seed]).  A row
  * with a NULL unit, metric or variant is skipped.
@@ -179,7 +171,7 @@ accumulate(FunctionCallInfo fcinfo, const char *const *names, int metrics, MoreA
 	for (int i = 1; i <= variant; i++)
 	{
 		if (PG_ARGISNULL(i))
-			return unchanged_state(fcinfo);
+			RETURN_STATE_UNCHANGED();
 	}
 	for (int i = 0; i < metrics; i++)
 	{
@@ -267,7 +259,7 @@ accumulate_value(FunctionCallInfo fcinfo, bool has_quantile, MoreArguments more)
 	Arm		  *arm;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return unchanged_state(fcinfo);
+		RETURN_STATE_UNCHANGED();
 	value = PG_GETARG_FLOAT8(1);
 	check_metric(value, "y", 0);
 	settings = settings_arguments(fcinfo, has_quantile ? 4 : 3, more);
@@ -313,7 +305,7 @@ Datum
 bootstrap_combine(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(1))
-		return unchanged_state(fcinfo);
+		RETURN_STATE_UNCHANGED();
 	if (PG_ARGISNULL(0))
 		PG_RETURN_POINTER(PG_GETARG_BOOTSTRAP(1));
 

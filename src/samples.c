@@ -234,15 +234,6 @@ sample_of(FunctionCallInfo fcinfo, Samples *samples, text *label, bool with_unit
 					  with_units);
 }
 
-/* A row is skipped: the state stays as it is. */
-static Datum
-unchanged(FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(0))
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
 /* (state, metric, variant [, constant [, constant]]) */
 Datum
 sample_accum(PG_FUNCTION_ARGS)
@@ -251,7 +242,7 @@ sample_accum(PG_FUNCTION_ARGS)
 	double	 value;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-		return unchanged(fcinfo);
+		RETURN_STATE_UNCHANGED();
 
 	value = PG_GETARG_FLOAT8(1);
 	check_metric(value, "y", 0);
@@ -270,7 +261,7 @@ sample_accum_unit(PG_FUNCTION_ARGS)
 	UnitValue row;
 
 	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
-		return unchanged(fcinfo);
+		RETURN_STATE_UNCHANGED();
 
 	row.value = PG_GETARG_FLOAT8(1);
 	check_metric(row.value, "y", 0);
@@ -291,7 +282,7 @@ sample_accum_pooled(PG_FUNCTION_ARGS)
 	double	 value;
 
 	if (PG_ARGISNULL(1))
-		return unchanged(fcinfo);
+		RETURN_STATE_UNCHANGED();
 
 	value = PG_GETARG_FLOAT8(1);
 	check_metric(value, "y", 0);
