@@ -239,7 +239,7 @@ doubly_robust(const Moments *m, const Units *units)
 	}
 
 	result.note = why_not(&result, outcome.rank, outcome_control.rank);
-	if (result.note != NULL)
+	if (pooled == NULL || result.note != NULL) /* without arms there is a note, too */
 		return result;
 
 	propensity =
