@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "hash.h"
+#include "orderstat.h"
 #include "stats.h"
 
 /* ---- estimates ---- */
@@ -291,13 +292,10 @@ rank_at(const RankDistribution *d, int64 n, double u)
 static double
 sample_quantile(const ValueTable *table, const int64 *ends, int64 n, double p)
 {
-	double position = p * (double) (n - 1);
-	int64  below = (int64) floor(position);
-	double low = value_table_at(table, ends, below + 1);
-	double high = value_table_at(table, ends, Min(below + 2, n));
+	QuantilePoint point = quantile_point(p, n);
 
-	/* Halves, so that no difference of two float8 overflows. */
-	return low + 2.0 * (position - (double) below) * (high / 2.0 - low / 2.0);
+	return quantile_between(value_table_at(table, ends, point.rank),
+							value_table_at(table, ends, point.next), point.fraction);
 }
 
 /*
