@@ -5,6 +5,7 @@
 #   build_extension [ARG...]  make install into it (arguments go to make)
 #   start_server [SETTING...] initdb, start, PGHOST, PGUSER, ... exported
 #   run COMMAND [ARG...]      a command that may take long
+#   python_environment FILE   path of a Python with the packages that a requirements file lists
 #
 # PostgreSQL finds its own files relative to its executable.  So a copy of three
 # programs, beside symbolic links to everything else, is a whole installation that we
@@ -199,4 +200,25 @@ EOF
     }
     export PGHOST=$tmp/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
     export EXPSTAT_SERVER_LOG=$log
+}
+
+# ---- Python packages that Debian does not have ----
+
+# A virtual environment with what a requirements file lists, made once and kept in the
+# user's cache under a name that depends on the file's content.
+python_environment() {
+    local requirements=$1 cache venv
+    cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/expstat
+    venv=$cache/$(sha256sum <"$requirements" | cut -c 1-12)
+    mkdir -p "$cache"
+    (
+        flock 9
+        [ ! -e "$venv/complete" ] || exit 0
+        echo "installing $(grep -Ev '^(#|$)' "$requirements" | tr '\n' ' ')in $venv" >&2
+        rm -rf "$venv"
+        /usr/bin/python3 -m venv "$venv" &&
+            "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2 &&
+            touch "$venv/complete"
+    ) 9>"$cache/lock" || return 1
+    echo "$venv"
 }
