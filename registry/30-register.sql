@@ -109,6 +109,9 @@ BEGIN
 	IF k.value_column IS NOT NULL THEN
 		PERFORM @extschema@.check_number_column(source, k.value_column, 'value_column');
 	END IF;
+	IF k.metric_column IS NOT NULL THEN
+		PERFORM @extschema@.known_column(source, k.metric_column, 'metric_column');
+	END IF;
 	IF k.time_column IS NOT NULL THEN
 		PERFORM @extschema@.known_column(source, k.time_column, 'time_column', true);
 	ELSIF k.metric_window IS NOT NULL OR k.covariate_window IS NOT NULL THEN
@@ -165,7 +168,7 @@ BEGIN
 			CASE k.kind WHEN 'ratio' THEN 'a ratio has two components' ELSE 'a compound needs components' END,
 			CASE k.kind WHEN 'ratio' THEN 'Numerator and denominator: components => ''{revenue,sessions}''.'
 				ELSE 'Name registered metrics: components => ''{purchases,refunds}'', component_weights => ''{1,-1}''.' END);
-	ELSIF num_nonnulls(k.relation, k.unit_column, k.value_column, k.time_column, k.metric_window, k.quantile,
+	ELSIF num_nonnulls(k.relation, k.unit_column, k.value_column, k.time_column, k.metric_column, k.metric_window, k.quantile,
 					   k.covariate_relation, k.covariate_column, k.covariate_window, k.winsor_low, k.winsor_high) > 0 THEN
 		PERFORM @extschema@.metric_error(k.metric, format('a %s has components, and nothing else', k.kind),
 			'Relations, windows, covariates and winsorising are those of the components.');
@@ -221,6 +224,7 @@ CREATE FUNCTION register_metric(
 	unit_column text DEFAULT NULL,
 	value_column text DEFAULT NULL,
 	time_column text DEFAULT NULL,
+	metric_column text DEFAULT NULL,
 	metric_window interval DEFAULT NULL,
 	components text[] DEFAULT NULL,
 	component_weights float8[] DEFAULT NULL,
@@ -244,7 +248,7 @@ DECLARE
 BEGIN
 	k := ROW(metric, description, current_user, unit, kind,
 			 CASE WHEN relation IS NOT NULL THEN @extschema@.known_relation(relation, 'relation') END,
-			 unit_column, value_column, time_column, metric_window, components, component_weights, quantile,
+			 unit_column, value_column, time_column, metric_column, metric_window, components, component_weights, quantile,
 			 CASE WHEN covariate_relation IS NOT NULL
 				  THEN @extschema@.known_relation(covariate_relation, 'covariate_relation') END,
 			 covariate_column, covariate_window, winsor_low, winsor_high, role, better, margin, relative);
@@ -252,16 +256,16 @@ BEGIN
 	-- Who registers it again changes the definition, not the owner.
 	INSERT INTO @extschema@.metrics AS old SELECT k.*
 	ON CONFLICT ON CONSTRAINT metrics_pkey DO UPDATE SET
-		(description, unit, kind, relation, unit_column, value_column, time_column, metric_window,
+		(description, unit, kind, relation, unit_column, value_column, time_column, metric_column, metric_window,
 		 components, component_weights, quantile, covariate_relation, covariate_column, covariate_window,
 		 winsor_low, winsor_high, role, better, margin, relative) =
-		(SELECT k.description, k.unit, k.kind, k.relation, k.unit_column, k.value_column, k.time_column, k.metric_window,
-				k.components, k.component_weights, k.quantile, k.covariate_relation, k.covariate_column,
+		(SELECT k.description, k.unit, k.kind, k.relation, k.unit_column, k.value_column, k.time_column,
+				k.metric_column, k.metric_window, k.components, k.component_weights, k.quantile, k.covariate_relation, k.covariate_column,
 				k.covariate_window, k.winsor_low, k.winsor_high, k.role, k.better, k.margin, k.relative);
 	RETURN metric;
 END
 $$;
-COMMENT ON FUNCTION register_metric(text, text, regclass, text, text, text, interval, text[], float8[], float8,
+COMMENT ON FUNCTION register_metric(text, text, regclass, text, text, text, text, interval, text[], float8[], float8,
 	regclass, text, interval, float8, float8, text, text, float8, boolean, text, text) IS
 'registers a metric, or changes its definition';
 

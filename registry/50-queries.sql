@@ -65,12 +65,20 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION after_exposure(metrics) IS 'the condition that an event is one after its unit''s exposure';
 
+-- NULL if the relation has but one metric.
+CREATE FUNCTION of_metric(k metrics) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format(' AND r.%I::text = %L', k.metric_column, k.metric) WHERE k.metric_column IS NOT NULL;
+END;
+COMMENT ON FUNCTION of_metric(metrics) IS 'the condition that a row is one of the metric';
+
 CREATE FUNCTION unit_values(k metrics) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format('SELECT u.unit, %s AS y %s%s GROUP BY u.unit', total_expression(k, k.value_column),
 				  rows_of_units(k.relation, k.unit_column),
-				  ' WHERE true' || after_exposure(k));
+				  concat(' WHERE true', of_metric(k), after_exposure(k)));
 END;
 COMMENT ON FUNCTION unit_values(metrics) IS 'the query of a metric''s value of each unit that has events';
 
@@ -80,12 +88,12 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT CASE
 		WHEN k.covariate_window IS NOT NULL THEN
-			format('SELECT u.unit, %1$s AS x %2$s WHERE r.%3$I%4$s < u.exposed_at%5$s '
-				   'AND r.%3$I%4$s >= (u.exposed_at - %6$L::interval)%5$s GROUP BY u.unit',
+			format('SELECT u.unit, %1$s AS x %2$s WHERE r.%3$I < u.exposed_at%4$s '
+				   'AND r.%3$I >= (u.exposed_at - %5$L::interval)%4$s%6$s GROUP BY u.unit',
 				   total_expression(k, coalesce(k.covariate_column, k.value_column)),
-				   rows_of_units(k.relation, k.unit_column), k.time_column, '',
+				   rows_of_units(k.relation, k.unit_column), k.time_column,
 				   CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END,
-				   k.covariate_window)
+				   k.covariate_window, of_metric(k))
 		WHEN k.covariate_column IS NOT NULL THEN
 			format('SELECT u.unit, sum(%s) AS x %s GROUP BY u.unit',
 				   number_expression(coalesce(k.covariate_relation, k.relation), k.covariate_column),
@@ -208,7 +216,7 @@ BEGIN ATOMIC
 		'%s WHERE u.variant IN (%L, %L)%s GROUP BY GROUPING SETS (()%s)',
 		segment_columns(segments),
 		exposure_schema(), k.quantile, control, number_expression(k.relation, k.value_column),
-		rows_of_units(k.relation, k.unit_column), control, treatment, after_exposure(k),
+		rows_of_units(k.relation, k.unit_column), control, treatment, concat(of_metric(k), after_exposure(k)),
 		coalesce(string_agg(format(', (u.s%s)', s.i), '' ORDER BY s.i), ''))
 	FROM unnest(segments) WITH ORDINALITY AS s (name, i);
 END;
