@@ -645,7 +645,7 @@ def test_everybody_can_use_it_and_sees_what_is_theirs(db, users):
     assert bob.error("SELECT * FROM expstat.analyze('anns')").pgcode == "42704"
     assert bob.error("SELECT expstat.register_metric('anns x', relation => 'expstat.metrics', unit_column => 'metric')").pgcode \
         == "42501"
-    assert bob.error("INSERT INTO expstat.states SELECT 'anns', 'anns x', now(), NULL, NULL, moments_agg(1, 'a'), false, 0, true").pgcode \
+    assert bob.error("INSERT INTO expstat.states SELECT 'anns', 'anns x', now(), NULL, NULL, moments_agg(1, 'a'), 'mean', false, 0, true").pgcode \
         == "42501"
     assert ann.error("UPDATE expstat.decisions SET decision = 'keep running'").pgcode == "42501"
     assert ann.error("DELETE FROM expstat.decisions").pgcode == "42501"
