@@ -1,0 +1,2 @@
+{{ expstat.exposure_health(source('raw', 'exposures'), unit='user_id', variants=['control', 'treatment'],
+                           options={'salt': 'checkout', 'starts': '2026-03-07', 'ends': '2026-03-21'}) }}
