@@ -70,6 +70,8 @@ from (
 {% macro decide(results, metrics, srm=none, by=[], options={}) -%}
 {%- do expstat.check_metrics(metrics) -%}
 {%- set by = expstat.columns(by) -%}
+{%- set keys = [] -%}
+{%- for column in by -%}{%- do keys.append('v.' ~ column) -%}{%- endfor -%}
 select
     {%- for column in by %}
     a.{{ column }},
@@ -79,8 +81,8 @@ from (
     {#- Every metric of every variant: one that has no result counts as one without units, so that a
         guardrail cannot be lost on the way. #}
     select
-        {%- for column in by %}
-        v.{{ column }},
+        {%- for key in keys %}
+        {{ key }},
         {%- endfor %}
         array_agg({{ expstat.sql_name('metric_result') }}(
             k.metric, k.role,
@@ -111,7 +113,7 @@ from (
         {%- for column in by %}
         and r.{{ column }} is not distinct from v.{{ column }}
         {%- endfor %}
-    {%- if by %}group by {% for column in by %}v.{{ column }}{{ ', ' if not loop.last }}{% endfor %}{% endif %}
+    {{ expstat.group_by(keys) }}
 ) as a
 cross join lateral {{ expstat.sql_name('decide') }}(
     a.results
