@@ -19,6 +19,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportions_ztest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "dbt"
+NOWHERE = "http://127.0.0.1:9"  # whoever asks the network gets an error
 DATABASE = "expstat_dbt_%d" % os.getpid()
 
 # Macros and arguments that the example has no use for.  They are models of no documentation.
@@ -55,7 +56,7 @@ class Project:
         self.path = folder / "dbt" / "example"
         self.environment = dict(
             os.environ, PGDATABASE=DATABASE, HOME=str(self.home), DBT_PROFILES_DIR=str(self.path),
-            PGPASSWORD="unused", PYTHONDONTWRITEBYTECODE="1")
+            PGPASSWORD="unused", HTTP_PROXY=NOWHERE, HTTPS_PROXY=NOWHERE, PYTHONDONTWRITEBYTECODE="1")
         self.connection = psycopg2.connect("", dbname=DATABASE)
         self.connection.autocommit = True
 
@@ -98,6 +99,7 @@ def project(tmp_path_factory):
     admin = psycopg2.connect("")
     admin.autocommit = True
     admin.cursor().execute("CREATE DATABASE " + DATABASE)
+    admin.cursor().execute("ALTER DATABASE %s SET timezone = 'Asia/Tokyo'" % DATABASE)
     made = Project(tmp_path_factory.mktemp("dbt"))
     made.raw_data()
     made.run("deps")
@@ -386,6 +388,11 @@ def test_arguments_are_documented_as_they_are(project, built):
             signature = sql[sql.index("("):sql.index("%}")] if macro["arguments"] else ""
             places = [signature.find(a["name"]) for a in macro["arguments"]]
             assert -1 not in places and places == sorted(places), macro["name"]
+
+
+def test_version_is_that_of_the_extension(project, built):
+    installed = project.one("SELECT extversion FROM pg_extension WHERE extname = 'expstat'")["extversion"]
+    assert "\nversion: %s\n" % installed in (project.path.parent / "dbt_project.yml").read_text()
 
 
 def test_no_telemetry_and_nothing_at_home(project, built):
