@@ -32,6 +32,9 @@ EXTRA_MODELS = {
                                    from {{ source('raw', 'exposures') }})
                       {{ expstat.first_exposures('log', 'user_id', 'arm', 'at', segments='"Platform"',
                                                  crossovers='keep_first') }}""",
+    "extra_arms": """with m as ({{ expstat.moments(ref('exp_metrics_checkout'), [expstat.welch_t('revenue')],
+                                                  variant="variant || case when country = 'DE' then ' DE' else '' end") }})
+                     {{ expstat.compare('m', [expstat.welch_t('revenue')], control='control') }}""",
     "extra_srm": """{{ expstat.srm(ref('exp_metrics_checkout'), {'control': 1, 'treatment': 1, "it's": 1},
                                    by='country') }}""",
     "extra_decision": """{{ expstat.decide(ref('exp_results_checkout_by_country'), checkout_metrics(),
@@ -332,6 +335,17 @@ def test_options_reach_the_functions(project, built):
     assert len(adjusted) == 9
     assert [r["p_adjusted"] for r in adjusted] == pytest.approx(
         list(multipletests([r["p_value"] for r in adjusted], method="fdr_bh")[1]), rel=1e-12)
+
+
+def test_more_than_two_variants(project, built):
+    by_hand = project.rows("""
+        SELECT c.* FROM (SELECT moments_agg(revenue, variant || CASE WHEN country = 'DE' THEN ' DE' ELSE '' END) AS m
+                         FROM exp_metrics_checkout) AS s, welch_t(m) AS c ORDER BY c.variant COLLATE "C" """)
+    assert [r["variant"] for r in by_hand] == ["control DE", "treatment", "treatment DE"]
+    model = project.rows('SELECT * FROM extra_arms ORDER BY variant COLLATE "C"')
+    assert len(model) == 3
+    for m, hand in zip(model, by_hand):
+        assert_same(hand, m)
 
 
 def test_first_exposures(project, built):
