@@ -32,26 +32,30 @@ END;
 COMMENT ON FUNCTION cohort_columns(regclass, text[], text, text) IS
 'quoted names of columns that exist, with aliases';
 
--- One pass over the relation leaves a row per unit and combination of cohorts; then, for the rows themselves,
--- for every column and for all columns together, how often each unit is counted.
+-- Only units with several rows can be in several cohorts, and mostly there are few: one sort of the relation
+-- by unit finds them.  Then, for the rows themselves, for every column and for all columns together, the units
+-- that are counted several times.
 CREATE FUNCTION cohort_overlaps_query(units regclass, unit text, cohorts text[], within text[]) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT format(
-		'WITH cells AS MATERIALIZED (SELECT %1$s, count(*) AS n FROM %2$s AS e WHERE e.%3$s IS NOT NULL GROUP BY %4$s), ',
-		l.columns, l.relation, l.unit, (SELECT string_agg(i::text, ', ') FROM generate_series(1, l.count) AS i))
-		|| string_agg(format('s%1$s AS MATERIALIZED (SELECT unit, %2$s AS n FROM %3$s AS x GROUP BY %4$s)',
-							 s.k, CASE s.k WHEN 0 THEN 'sum(n)::bigint' ELSE 'count(*)' END,
-							 CASE s.k WHEN 0 THEN 'cells'
-							 ELSE format('(SELECT DISTINCT %s, %s FROM cells)', l.key, s.aliases) END, l.key),
-					  ', ' ORDER BY s.k)
+		'WITH numbered AS MATERIALIZED (SELECT x.*, row_number() OVER same AS i, count(*) OVER same AS n '
+		'FROM (SELECT %1$s FROM %2$s AS e WHERE e.%3$s IS NOT NULL) AS x WINDOW same AS (PARTITION BY %4$s)), '
+		'total AS MATERIALIZED (SELECT count(*) AS units FROM numbered WHERE i = 1), ',
+		l.columns, l.relation, l.unit, l.key)
 		|| string_agg(format(
-			' %1$s SELECT %2$L::text[], count(*) FILTER (WHERE n > 1) = 0, count(*), count(*) FILTER (WHERE n > 1), '
-			'coalesce(sum(n), 0)::bigint, (SELECT array_agg(x.unit ORDER BY x.unit) FROM '
-			'(SELECT DISTINCT unit::text COLLATE "C" AS unit FROM s%3$s WHERE n > 1 ORDER BY 1 LIMIT 5) AS x) FROM s%3$s',
-			CASE WHEN s.k > 0 THEN 'UNION ALL' END, s.names, s.k),
-					  '' ORDER BY s.k)
-	FROM (SELECT c.relation, c.unit, cardinality(c.names) AS count, array_to_string(c.names, ', ') AS columns,
+			's%1$s AS MATERIALIZED (' || CASE s.k
+				WHEN 0 THEN 'SELECT unit, n FROM numbered WHERE n > 1 AND i = 1)'
+				ELSE 'SELECT unit, count(*) AS n FROM (SELECT DISTINCT %2$s, %3$s FROM numbered WHERE n > 1) AS x '
+					'GROUP BY %2$s HAVING count(*) > 1)' END,
+			s.k, l.key, s.aliases), ', ' ORDER BY s.k)
+		|| string_agg(format(
+			' %1$s SELECT %2$L::text[], count(s%3$s.n) = 0, total.units, count(s%3$s.n), '
+			'total.units + coalesce(sum(s%3$s.n - 1), 0)::bigint, (SELECT array_agg(x.unit ORDER BY x.unit) FROM '
+			'(SELECT DISTINCT unit::text COLLATE "C" AS unit FROM s%3$s ORDER BY 1 LIMIT 5) AS x) '
+			'FROM total LEFT JOIN s%3$s ON true GROUP BY total.units',
+			CASE WHEN s.k > 0 THEN 'UNION ALL' END, s.names, s.k), '' ORDER BY s.k)
+	FROM (SELECT c.relation, c.unit, array_to_string(c.names, ', ') AS columns,
 				 concat_ws(', ', 'unit', (SELECT string_agg('w' || i, ', ') FROM generate_series(1, cardinality(within)) AS i)) AS key
 		  FROM (SELECT r.relation, r.unit,
 					   ARRAY['e.' || r.unit || ' AS unit'] || cohort_columns(units, within, 'within', 'w')
@@ -65,7 +69,7 @@ BEGIN ATOMIC
 		  UNION ALL
 		  SELECT count(*) + 1, array_agg(n.name ORDER BY n.i), string_agg('c' || n.i, ', ')
 		  FROM unnest(cohorts) WITH ORDINALITY AS n (name, i) HAVING count(*) > 1) AS s
-	GROUP BY l.relation, l.unit, l.count, l.columns, l.key;
+	GROUP BY l.relation, l.unit, l.columns, l.key;
 END;
 COMMENT ON FUNCTION cohort_overlaps_query(regclass, text, text[], text[]) IS
 'the query that counts units in several cohorts';
