@@ -29,7 +29,9 @@ WITH RECURSIVE doubled AS (
 	SELECT segment, moments_merge(m, m), i + 1 FROM doubled WHERE i < 20
 )
 SELECT segment, m FROM doubled WHERE i = 20;
-VACUUM ANALYZE cohorts, cohort_metrics, totals, total_metrics, large_totals;
+CREATE TABLE loaded AS SELECT * FROM cohorts;
+ALTER TABLE loaded ADD PRIMARY KEY (day, segment);
+VACUUM ANALYZE cohorts, loaded, cohort_metrics, totals, total_metrics, large_totals;
 
 CREATE TEMP TABLE queries (id int, title text, query text);
 INSERT INTO queries VALUES
@@ -41,11 +43,15 @@ INSERT INTO queries VALUES
 (6, '  of which merging', 'SELECT segment, metric, moments_agg(m) AS p_value FROM cohort_metrics GROUP BY segment, metric'),
 (7, 'a row per metric: totals by segment, compared', 'SELECT segment, metric, c.* FROM total_metrics AS s, welch_t(s.m) AS c');
 
+UPDATE queries SET query = format('SELECT count(p_value) FROM (%s OFFSET 0) AS q', query);
+INSERT INTO queries VALUES
+(8, 'an hour''s upsert: 20 segments, a state of 50 metrics each', 'INSERT INTO loaded AS r SELECT day, segment, m FROM cohorts WHERE day = 30 ORDER BY day, segment ON CONFLICT (day, segment) DO UPDATE SET m = moments_merge(r.m, excluded.m)');
+
 CREATE FUNCTION pg_temp.milliseconds(query text) RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE
 	started timestamptz := clock_timestamp();
 BEGIN
-	EXECUTE format('SELECT count(p_value) FROM (%s OFFSET 0) AS q', query);
+	EXECUTE query;
 	RETURN 1000 * extract(epoch FROM clock_timestamp() - started);
 END
 $$;
