@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 
 import pytest
+from conftest import Db
 from scipy import stats
 
 TABLES = """
@@ -182,12 +183,41 @@ def test_hours_to_days_to_total(loaded):
         assert_same(loaded)
 
 
+def test_totals_per_unit_rebuild_only_the_cohorts_they_touch(db):
+    rng = random.Random(5)
+    reset(db, [u[:5] + (0.0, u[6], 0) for u in random_units(5, 400, 1)])
+    db.run("ALTER TABLE units ADD changed_at timestamptz")
+    db.run("DROP TABLE IF EXISTS orders")
+    db.run("CREATE TEMP TABLE orders (user_id int, batch int, amount float8)")
+    db.copy_rows("orders", [(rng.randrange(400), rng.randint(1, 40), rng.expovariate(0.1)) for _ in range(300)])
+    replace(db)
+    for batch in [b for b in range(1, 41) for _ in range(2)]:  # each is tried twice
+        before = {r[:3]: r.xmin for r in db.rows("SELECT experiment, cohort, segment, xmin::text FROM rollups")}
+        db.run("BEGIN")
+        db.run(LOCK)
+        db.run("WITH load AS (INSERT INTO loads VALUES ('e', %s) ON CONFLICT DO NOTHING RETURNING *), "
+               "delta AS (SELECT experiment, user_id, sum(amount) AS amount FROM load JOIN orders USING (batch) GROUP BY 1, 2) "
+               "UPDATE units AS u SET y = u.y + d.amount, changed_at = now() FROM delta AS d "
+               "WHERE u.experiment = d.experiment AND u.user_id = d.user_id", batch)
+        touched = {r[0] for r in db.rows("SELECT DISTINCT cohort FROM units WHERE changed_at = now()")}
+        db.run("DELETE FROM rollups WHERE cohort IN (SELECT cohort FROM units WHERE changed_at = now())")
+        db.run("INSERT INTO rollups SELECT experiment, cohort, segment, moments_agg(y, x, variant) FROM units "
+               "WHERE cohort IN (SELECT cohort FROM units WHERE changed_at = now()) GROUP BY 1, 2, 3")
+        db.run("COMMIT")
+        after = {r[:3]: r.xmin for r in db.rows("SELECT experiment, cohort, segment, xmin::text FROM rollups")}
+        assert {key[1] for key in after if after[key] != before[key]} == touched
+    for ours, by_hand in zip(db.rows("SELECT variant, n, mean FROM (SELECT moments_agg(m) AS m FROM rollups) AS r, "
+                                     "moments_summary(m) WHERE metric = 1"),
+                             db.rows("SELECT variant, count(*), avg(coalesce(amount, 0)) FROM units LEFT JOIN (SELECT user_id, "
+                                     "sum(amount) AS amount FROM orders GROUP BY 1) AS o USING (user_id) GROUP BY 1 "
+                                     'ORDER BY variant COLLATE "C"')):
+        assert ours[:2] == by_hand[:2] and ours.mean == pytest.approx(by_hand[2], rel=1e-12)
+
+
 # ---- two loaders at once ----
 
 def beside(database, waits_for, statements):
     """Run statements on a second connection; assert that they wait for the first connection's transaction."""
-    from conftest import Db
-
     other = Db(database)
     pid = other.one("SELECT pg_backend_pid()")
     errors = []
