@@ -19,7 +19,8 @@ DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION))
 EXTRA_CLEAN = $(DATA_built)
 
 REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
-	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide registry plans
+	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide rollups \
+	registry plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
@@ -42,8 +43,8 @@ expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
 
 $(OBJS): $(wildcard src/*.h)
 
-# The loop over co-moments, which runs for every row, is worth vectors.
-src/aggregates.o: CFLAGS += -O3
+# The loops over co-moments, which run for every row and merged state, are worth vectors.
+src/aggregates.o src/moments.o: CFLAGS += -O3
 # So are those over the replicates of a bootstrap.
 src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 
