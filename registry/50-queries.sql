@@ -1,5 +1,5 @@
 -- The queries of an analysis, put together from the definitions: every name is quoted, every value a literal,
--- but for $1, the time up to which they look.  They read pg_temp.expstat_units, a row per unit: unit, variant, exposed_at, cohort, s1, s2, … (segments).
+-- but for the times up to which they look ($1) and of the first exposure of all ($2).  They read pg_temp.expstat_units, a row per unit: unit, variant, exposed_at, cohort, s1, s2, … (segments).
 
 -- The metrics that a metric is made of: itself, or its components.
 CREATE FUNCTION metric_parts(metric text) RETURNS SETOF metrics
@@ -54,10 +54,11 @@ END;
 COMMENT ON FUNCTION total_expression(metrics, text) IS 'the expression of a unit''s value';
 
 -- From a unit's exposure until its window is over, or the analysis looks no further.  A date is the whole day.
+-- That nothing before the first exposure of all counts follows, but spares indexes and partitions.
 CREATE FUNCTION after_exposure(k metrics) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format(' AND r.%1$I >= u.exposed_at%2$s AND r.%1$I::timestamptz < %3$s', k.time_column,
+	SELECT format(' AND r.%1$I >= u.exposed_at%2$s AND r.%1$I >= $2%2$s AND r.%1$I::timestamptz < %3$s', k.time_column,
 				  CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END,
 				  CASE WHEN k.metric_window IS NULL THEN '$1'
 					   ELSE format('least(u.exposed_at + %L::interval, $1)', k.metric_window) END)
@@ -89,7 +90,8 @@ BEGIN ATOMIC
 	SELECT CASE
 		WHEN k.covariate_window IS NOT NULL THEN
 			format('SELECT u.unit, %1$s AS x %2$s WHERE r.%3$I < u.exposed_at%4$s '
-				   'AND r.%3$I >= (u.exposed_at - %5$L::interval)%4$s%6$s GROUP BY u.unit',
+				   'AND r.%3$I >= (u.exposed_at - %5$L::interval)%4$s AND r.%3$I >= ($2 - %5$L::interval)%4$s%6$s '
+				   'GROUP BY u.unit',
 				   total_expression(k, coalesce(k.covariate_column, k.value_column)),
 				   rows_of_units(k.relation, k.unit_column), k.time_column,
 				   CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END,
@@ -194,12 +196,12 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION segment_columns(text[]) IS 'the columns segment and value of a query over all segments';
 
--- moments by cohort, in all and by each segment; $2 are the cohorts.
+-- moments by cohort, in all and by each segment; $3 are the cohorts.
 CREATE FUNCTION cohort_query(metric text, segments text[]) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format(
-		'SELECT u.cohort, %s, %s.moments_agg(%s, u.variant) AS m FROM (%s) AS u WHERE u.cohort = ANY ($2) GROUP BY GROUPING SETS ((u.cohort)%s)',
+		'SELECT u.cohort, %s, %s.moments_agg(%s, u.variant) AS m FROM (%s) AS u WHERE u.cohort = ANY ($3) GROUP BY GROUPING SETS ((u.cohort)%s)',
 		segment_columns(segments),
 		exposure_schema(), state_expression(metric), winsorized_units(metric),
 		coalesce(string_agg(format(', (u.cohort, u.s%s)', s.i), '' ORDER BY s.i), ''))

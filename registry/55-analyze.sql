@@ -117,6 +117,7 @@ COMMENT ON FUNCTION create_cohorts() IS 'makes the temporary table of the cohort
 CREATE FUNCTION store_states(e experiments, metric text, as_of timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+	first_exposure timestamptz := (SELECT min(u.exposed_at) FROM pg_temp.expstat_units AS u);
 	open_cohorts date[];
 BEGIN
 	open_cohorts := ARRAY(
@@ -132,11 +133,12 @@ BEGIN
 	IF open_cohorts <> '{}' THEN
 		EXECUTE format(
 			'INSERT INTO @extschema@.states (experiment, metric, cohort, segment, value, m, kind, adjusted, units_hash, complete) '
-			'SELECT $3, $4, c.cohort, q.segment, q.value, q.m, (SELECT k.kind FROM @extschema@.metrics AS k WHERE k.metric = $4), $5, c.units_hash, '
-			'@extschema@.cohort_complete(c.cohort, $4, $6, $7) '
-			'FROM (%s) AS q JOIN pg_temp.expstat_cohorts AS c ON c.cohort = q.cohort',
+			'SELECT $4, $5, c.cohort, q.segment, q.value, q.m, k.kind, $6, c.units_hash, '
+			'@extschema@.cohort_complete(c.cohort, $5, $7, $8) '
+			'FROM (%s) AS q JOIN pg_temp.expstat_cohorts AS c ON c.cohort = q.cohort '
+			'JOIN @extschema@.metrics AS k ON k.metric = $5',
 			@extschema@.cohort_query(metric, e.segments))
-		USING least(as_of, e.ends), open_cohorts, e.experiment, metric, @extschema@.is_adjusted(metric), e.ends, as_of;
+		USING least(as_of, e.ends), first_exposure, open_cohorts, e.experiment, metric, @extschema@.is_adjusted(metric), e.ends, as_of;
 	END IF;
 END
 $$;
@@ -165,12 +167,14 @@ CREATE FUNCTION store_timeline(e experiments, metric text, as_of timestamptz) RE
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	looks_until timestamptz := least(as_of, e.ends);
+	first_exposure timestamptz := (SELECT min(u.exposed_at) FROM pg_temp.expstat_units AS u);
 	last_day date := greatest((SELECT max(u.exposed_at) FROM pg_temp.expstat_units AS u),
 							  @extschema@.last_event(metric, looks_until))::date;
 	noticed timestamptz := clock_timestamp();
 	query text := format(
 		'INSERT INTO @extschema@.timeline (experiment, metric, day, m, kind, adjusted, complete) '
-		'SELECT $2, $3, $4, q.m, (SELECT k.kind FROM @extschema@.metrics AS k WHERE k.metric = $3), $5, $6 FROM (%s) AS q (m) WHERE q.m IS NOT NULL '
+		'SELECT $3, $4, $5, q.m, k.kind, $6, $7 FROM (%s) AS q (m) JOIN @extschema@.metrics AS k ON k.metric = $4 '
+		'WHERE q.m IS NOT NULL '
 		'ON CONFLICT (experiment, metric, day) DO UPDATE '
 		'SET m = excluded.m, kind = excluded.kind, adjusted = excluded.adjusted, complete = excluded.complete', @extschema@.day_query(metric));
 	adjusted boolean := @extschema@.is_adjusted(metric);
@@ -178,18 +182,17 @@ DECLARE
 BEGIN
 	FOR d IN
 		SELECT q.d::date
-		FROM generate_series((SELECT min(c.cohort) FROM pg_temp.expstat_cohorts AS c)::timestamp,
-							 last_day::timestamp, '1 day') AS q (d)
+		FROM generate_series(first_exposure::date::timestamp, last_day::timestamp, '1 day') AS q (d)
 		WHERE NOT EXISTS (SELECT FROM @extschema@.timeline AS t
 						  WHERE t.experiment = e.experiment AND t.metric = store_timeline.metric
 								AND t.day = q.d::date AND t.complete)
 	LOOP
 		EXECUTE query
-		USING least((d + 1)::timestamptz, looks_until), e.experiment, metric, d, adjusted, (d + 1)::timestamptz <= as_of;
+		USING least((d + 1)::timestamptz, looks_until), first_exposure, e.experiment, metric, d, adjusted, (d + 1)::timestamptz <= as_of;
 		IF clock_timestamp() - noticed > '2 seconds' THEN
 			noticed := clock_timestamp();
 			RAISE NOTICE 'analyze(%): timeline of %, day % of % to %', e.experiment, metric, d,
-				(SELECT min(c.cohort) FROM pg_temp.expstat_cohorts AS c), last_day;
+				first_exposure::date, last_day;
 		END IF;
 	END LOOP;
 END
@@ -211,9 +214,9 @@ BEGIN
 		WHERE v.experiment = e.experiment AND NOT v.is_control ORDER BY v.place
 	LOOP
 		EXECUTE format('INSERT INTO @extschema@.quantiles (experiment, metric, segment, value, result) '
-					   'SELECT $2, $3, q.segment, q.value, q.result FROM (%s) AS q WHERE (q.result).variant IS NOT NULL',
+					   'SELECT $3, $4, q.segment, q.value, q.result FROM (%s) AS q WHERE (q.result).variant IS NOT NULL',
 					   @extschema@.quantile_query(k, e.segments, control, treatment))
-		USING least(as_of, e.ends), e.experiment, metric;
+		USING least(as_of, e.ends), (SELECT min(u.exposed_at) FROM pg_temp.expstat_units AS u), e.experiment, metric;
 	END LOOP;
 END
 $$;
