@@ -45,10 +45,10 @@ FROM (
 ) AS experiment,
 	LATERAL (VALUES ('group_sequential_bounds, group_sequential_looks', 'stop', '=', CASE effect WHEN 0 THEN 0.05 END, found AND effect = 0),
 		('group_sequential_inflation', 'stop', '=', CASE effect WHEN 0 THEN NULL ELSE 0.8 END, found),
-		('group_sequential_test, estimate', 'interval at the end holds the effect', '=', 0.95, held),
-		('group_sequential_test, estimate', 'estimate is below the effect', '=', 0.5, low),
-		('group_sequential_test, p_value', 'p <= 0.05 at the end', '=', CASE effect WHEN 0 THEN 0.05 END, significant),
-		('group_sequential_test, diff_low', 'intervals of all looks hold the effect', '>=', 0.95, always_held))
+		('group_sequential_looks, estimate', 'interval at the end holds the effect', '=', 0.95, held),
+		('group_sequential_looks, estimate', 'estimate is below the effect', '=', 0.5, low),
+		('group_sequential_looks, p_value', 'p <= 0.05 at the end', '=', CASE effect WHEN 0 THEN 0.05 END, significant),
+		('group_sequential_looks, diff_low', 'intervals of all looks hold the effect', '>=', 0.95, always_held))
 		AS f (call, figure, promised, nominal, hit)
 WHERE nominal IS NOT NULL
 GROUP BY call, spending, effect, figure, promised, nominal;
