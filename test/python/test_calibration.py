@@ -1,7 +1,12 @@
 """Every function that tests, estimates with an interval, plans or decides is in docs/calibration.md, and script/calibrate runs."""
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
+
+import psycopg2
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "calibration.md"
@@ -44,3 +49,40 @@ def test_every_test_is_simulated(db):
     simulated = set(re.findall(r"\b(\w+)\(", "".join(f.read_text() for f in SIMULATED.glob("*.sql"))))
     as_others = set(re.findall(r"^\| `(\w+)` \|.*\bby `", PAGE.read_text(), re.M))
     assert public_tests(db) - simulated == as_others
+
+
+# --- does it still run? ------------------------------------------------------------------------------
+
+@pytest.fixture
+def empty_database(database):
+    """A database of its own, for tables.sql creates the extension."""
+    admin = psycopg2.connect("", dbname=database)
+    admin.autocommit = True
+    name = database + "_calibration"
+    with admin.cursor() as cursor:
+        cursor.execute("CREATE DATABASE %s TEMPLATE template0" % name)
+        yield name
+        cursor.execute("DROP DATABASE %s" % name)
+    admin.close()
+
+
+def test_simulations_run(empty_database):
+    """All of script/calibrate's files with a few experiments, to the report: a figure per estimator and question."""
+    def psql(arguments):
+        done = subprocess.run(["psql", "-X", "-q", "-d", empty_database, "-v", "ON_ERROR_STOP=1", *shlex.split(arguments)],
+                              cwd=SIMULATED, capture_output=True, text=True)
+        assert done.returncode == 0, (arguments, done.stderr)
+        return done.stdout
+
+    script = (ROOT / "script" / "calibrate").read_text()
+    others = re.findall(r"^([a-z]+) \d+$", script, re.M)
+    assert {f.stem for f in SIMULATED.glob("*.sql")} == set(others) | {"tables", "answers", "report", "simulate", "peeking", "sorted"}
+    psql("-f tables.sql")
+    psql("-v metric=normal -v control=20 -v treatment=20 -v first=1 -v last=3 -v seed=0.1 -f simulate.sql")
+    psql("-v metric=normal -v first=1 -v last=2 -v seed=0.2 -f peeking.sql")
+    psql("-v control=60 -v treatment=60 -v experiments=2 -v seed=0.3 -f sorted.sql")
+    for name in others:
+        psql("-v experiments=2 -v seed=0.4 -f %s.sql" % name)
+    report = psql("-f report.sql")
+    for name in ("welch_t", "mann_whitney", "confidence_sequence, tuning_n 1000", "aipw", "power_ratio", "exposure_health"):
+        assert re.search(r"^\|( [\w-]+ \|)? %s" % name, report, re.M), name
