@@ -7,8 +7,8 @@ test_nist.py computes them again and holds them against the page.
 
 A certified value belongs to the decimal data; the server sees every datum rounded to float8. So each result has
 three numbers of correct digits (log relative errors): against the certified value; against the exact answer for
-the float8 data, in rational arithmetic; and those that this exact answer has of the certified value, which is the
-most that any program can have that reads float8.
+the float8 data, in rational arithmetic; and those that this exact answer has of the certified value, more
+than which is luck.
 """
 
 import csv

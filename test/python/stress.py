@@ -6,7 +6,7 @@ test_stress.py does the same with fewer rows.
 
 Around 1e12 a float8 is a multiple of 2^-13, so the values here are 1e12 + (j - j_mean) / 2^13 with j = i K mod M:
 for M = 28378 their variance over a cycle is 1, and everything about them is known exactly, for any number of rows.
-Squares of them need 80 bits: the textbook formula E[y²] - E[y]² in float8 gives 0 or 1e8, or less than nothing.
+Squares of them need 80 bits: the textbook formula E[y²] - E[y]² in float8 gives 1e13, not 1.
 """
 
 import json
