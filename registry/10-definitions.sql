@@ -22,6 +22,7 @@ CREATE TABLE metrics (
 	unit_column text,
 	value_column text,
 	time_column text,
+	metric_column text,
 	metric_window interval CHECK (metric_window > '0'),
 	components text[],
 	component_weights float8[],
@@ -46,6 +47,7 @@ COMMENT ON COLUMN metrics.relation IS 'table or view of events or of units, by i
 COMMENT ON COLUMN metrics.unit_column IS 'column of relation with the unit';
 COMMENT ON COLUMN metrics.value_column IS 'column of relation that is added up for each unit; NULL counts rows';
 COMMENT ON COLUMN metrics.time_column IS 'column of relation with the time of the event; NULL if rows have none, and all count';
+COMMENT ON COLUMN metrics.metric_column IS 'column of relation with the metric''s name, if relation has several metrics';
 COMMENT ON COLUMN metrics.metric_window IS 'events count for so long after a unit''s first exposure; NULL: to the end of the experiment';
 COMMENT ON COLUMN metrics.components IS 'of a ratio, numerator and denominator; of a compound, its terms: names of means or proportions';
 COMMENT ON COLUMN metrics.component_weights IS 'of a compound, the factor of each component';

@@ -8,25 +8,25 @@ CREATE FUNCTION compare_variants(
 LANGUAGE sql STABLE PARALLEL SAFE ROWS 2
 BEGIN ATOMIC
 	SELECT c.* FROM welch_t(m, control, alpha) AS c
-	WHERE method = 'fixed' AND NOT adjusted AND kind IN ('mean', 'compound')
+	WHERE compare_variants.method = 'fixed' AND NOT adjusted AND kind IN ('mean', 'compound')
 	UNION ALL
 	SELECT c.* FROM proportion_z(m, control, alpha) AS c
-	WHERE method = 'fixed' AND NOT adjusted AND kind = 'proportion'
+	WHERE compare_variants.method = 'fixed' AND NOT adjusted AND kind = 'proportion'
 	UNION ALL
 	SELECT c.* FROM delta_ratio(m, control, alpha) AS c
-	WHERE method = 'fixed' AND NOT adjusted AND kind = 'ratio'
+	WHERE compare_variants.method = 'fixed' AND NOT adjusted AND kind = 'ratio'
 	UNION ALL
 	SELECT c.* FROM cuped_adjust(m, control, alpha) AS c
-	WHERE method = 'fixed' AND adjusted AND kind <> 'ratio'
+	WHERE compare_variants.method = 'fixed' AND adjusted AND kind <> 'ratio'
 	UNION ALL
 	SELECT c.* FROM cuped_ratio(m, control, alpha) AS c
-	WHERE method = 'fixed' AND adjusted AND kind = 'ratio'
+	WHERE compare_variants.method = 'fixed' AND adjusted AND kind = 'ratio'
 	UNION ALL
 	SELECT c.*
 	FROM confidence_sequence(m, control, alpha, estimator =>
 			CASE WHEN kind = 'ratio' AND adjusted THEN 'cuped_ratio' WHEN kind = 'ratio' THEN 'ratio'
 				 WHEN adjusted THEN 'cuped' ELSE 'mean' END) AS c
-	WHERE method = 'sequential';
+	WHERE compare_variants.method = 'sequential';
 END;
 COMMENT ON FUNCTION compare_variants(moments, text, boolean, text, text, float8) IS
 'each treatment against the control, by the test for the kind of metric (mean, proportion, ratio, compound), with covariates or not, read once (fixed) or at any time (sequential)';
@@ -64,13 +64,13 @@ COMMENT ON FUNCTION better_sign(text) IS '-1 if lower is better, else 1';
 
 -- In words, as decide() has it.
 CREATE FUNCTION outcome(
-	result comparison, role text, better text, margin float8, relative boolean, p_adjusted float8
+	result comparison, role text, better text, margin float8, relative boolean, p_adjusted float8, alpha float8
 ) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT CASE
 		WHEN role <> 'guardrail' THEN
-			CASE WHEN p_adjusted < (result).alpha THEN
+			CASE WHEN p_adjusted < outcome.alpha THEN
 					CASE better_sign(better) * sign((result).diff) WHEN 1 THEN 'better' WHEN -1 THEN 'worse' ELSE 'open' END
 				 ELSE 'open' END
 		WHEN least(better_sign(better) * i.low, better_sign(better) * i.high) > -margin THEN 'holds'
@@ -79,7 +79,7 @@ BEGIN ATOMIC
 	FROM (SELECT CASE WHEN relative THEN (result).lift_low ELSE (result).diff_low END AS low,
 				 CASE WHEN relative THEN (result).lift_high ELSE (result).diff_high END AS high) AS i;
 END;
-COMMENT ON FUNCTION outcome(comparison, text, text, float8, boolean, float8) IS
+COMMENT ON FUNCTION outcome(comparison, text, text, float8, boolean, float8, float8) IS
 'better, worse or open; of a guardrail: holds, broken or open';
 
 CREATE VIEW experiment_results WITH (security_invoker) AS
@@ -89,9 +89,9 @@ SELECT r.experiment, r.metric, r.role, r.kind,
 	   (r.result).statistic, (r.result).df, (r.result).p_value, r.p_adjusted,
 	   (r.result).diff_low, (r.result).diff_high, (r.result).lift, (r.result).lift_low, (r.result).lift_high,
 	   (r.result).alpha, (r.result).method, r.better, r.margin, r.relative,
-	   outcome(r.result, r.role, r.better, r.margin, r.relative, r.p_adjusted) AS outcome,
+	   outcome(r.result, r.role, r.better, r.margin, r.relative, r.p_adjusted, r.alpha) AS outcome,
 	   r.place, r.as_of, r.analyzed_at
-FROM (SELECT c.*, a.as_of, a.analyzed_at,
+FROM (SELECT c.*, e.alpha, a.as_of, a.analyzed_at,
 			 CASE WHEN e.correction = 'none' THEN CASE WHEN c.role <> 'guardrail' THEN (c.result).p_value END
 				  ELSE p_adjust(CASE WHEN c.role <> 'guardrail' THEN (c.result).p_value END,
 								CASE e.correction WHEN 'none' THEN 'bonferroni' ELSE e.correction END)
