@@ -75,7 +75,7 @@ END;
 COMMENT ON FUNCTION report_axis(report_line[], integer) IS 'the axis that these lines share';
 
 CREATE FUNCTION report_place(x float8, axis report_axis) RETURNS float8
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
 	SELECT least(greatest((x - (axis).low) / ((axis).high - (axis).low), 0), 1);
 END;

@@ -65,7 +65,7 @@ COMMENT ON FUNCTION report_decisions(text) IS 'the decisions that people made: t
 CREATE FUNCTION report_reasons(reasons text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT '<ul>' || string_agg('<li>' || report_escape(r) || '</li>', '' ORDER BY place) || '</ul>'
+	SELECT '<ul>' || string_agg('<li>' || regexp_replace(report_escape(r), ' (%|(=|&lt;) \d)', '&#160;\1', 'g') || '</li>', '' ORDER BY place) || '</ul>'
 	FROM unnest(string_to_array(reasons, E'\n')) WITH ORDINALITY AS u (r, place);
 END;
 COMMENT ON FUNCTION report_reasons(text) IS 'the reasons of a recommendation, as a list';

@@ -46,7 +46,9 @@ dd { margin: 0; }
 .headline b { font-size: 2.25rem; line-height: 1.2; letter-spacing: -0.02em; }
 .headline span { color: var(--soft); font-size: 0.9375rem; }
 .card ul { margin: 0; padding: 0.75rem 0 0; list-style: none; border-top: 1px solid var(--line); font-size: 0.9375rem; }
-.card li + li { margin-top: 0.25rem; }
+.card li { padding-left: 1.125rem; position: relative; }
+.card li::before { content: "\2022"; position: absolute; left: 0.125rem; color: var(--zero); }
+.card li + li { margin-top: 0.3125rem; }
 .pill { display: inline-block; white-space: nowrap; border-radius: 1rem; padding: 0.0625rem 0.625rem; font-size: 0.8125rem; font-weight: 600;
   color: var(--open); background: var(--open-tint); }
 .pill.good { color: var(--good); background: var(--good-tint); } .pill.bad { color: var(--bad); background: var(--bad-tint); }

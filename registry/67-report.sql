@@ -37,9 +37,9 @@ BEGIN
 								  'There is none that you may see. @extschema@.register_experiment() makes one.');
 	END IF;
 	IF NOT EXISTS (SELECT FROM @extschema@.analyses AS a WHERE a.experiment = check_report.experiment) THEN
-		RAISE EXCEPTION 'experiment "%" is not analysed yet', experiment
+		RAISE EXCEPTION 'experiment "%" has not been analyzed', experiment
 			USING ERRCODE = 'object_not_in_prerequisite_state',
-				  HINT = format('SELECT @extschema@.analyze(%L);', experiment);
+				  HINT = format('Numbers first: SELECT * FROM @extschema@.analyze(%L).', experiment);
 	END IF;
 END;
 $$;

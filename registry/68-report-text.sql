@@ -96,17 +96,21 @@ CREATE FUNCTION report_text_results(experiment text) RETURNS SETOF text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH lines AS MATERIALIZED (
-		SELECT r AS line, r.place, r.heading, r.note, r.control, min(r.place) OVER (PARTITION BY r.heading) AS first,
-			   report_axis(array_agg(r) OVER (), 3) AS axis
+		SELECT r AS line, r.place, format('%s (%s)', report_plain(r.heading), r.note) AS heading, r.control,
+			   min(r.place) OVER (PARTITION BY r.heading) AS first, report_axis(array_agg(r) OVER (), 3) AS axis
 		FROM report_lines(report_text_results.experiment) AS r
 	)
-	SELECT o.t FROM (
-		SELECT 0::bigint AS first, 0::bigint AS place,
-			   unnest(ARRAY[format('LIFT against %s, %s intervals', report_plain(l.control), report_level(e.alpha)),
-							report_fit(report_text_scale(l.axis), 65) || '    lift          interval  p (adj.)']) AS t
-		FROM lines AS l JOIN experiments AS e ON e.experiment = report_text_results.experiment WHERE l.place = 1
+	SELECT o.t
+	FROM (
+		SELECT 0::bigint AS first, 0::bigint AS place, w AS t
+		FROM lines AS l
+		JOIN experiments AS e ON e.experiment = report_text_results.experiment
+		CROSS JOIN LATERAL report_wrap('', format('LIFT against %s, %s intervals', l.control, report_level(e.alpha))) AS w
+		WHERE l.place = 1
 		UNION ALL
-		SELECT l.first, 0, format('%s (%s)', report_plain(l.heading), l.note) FROM lines AS l WHERE l.place = l.first
+		SELECT 0, 1, report_fit(report_text_scale(l.axis), 61) || 'lift          interval  p (adj.)' FROM lines AS l WHERE l.place = 1
+		UNION ALL
+		SELECT l.first, 0, rtrim(report_fit(l.heading, 100)) FROM lines AS l WHERE l.place = l.first
 		UNION ALL
 		SELECT l.first, l.place, report_text_line(l.line, l.axis) FROM lines AS l
 		UNION ALL
@@ -167,11 +171,11 @@ BEGIN ATOMIC
 		UNION ALL SELECT 7, row_number() OVER (), t FROM report_text_health(report_text_page.experiment) AS t
 		UNION ALL SELECT 8, 1, ''
 		UNION ALL SELECT 9, row_number() OVER (), t FROM report_text_results(report_text_page.experiment) AS t
-		UNION ALL SELECT 10, u.place, u.t FROM unnest(ARRAY['', format('alpha %s, %s; read %s', trim_scale(e.alpha::numeric),
+		UNION ALL SELECT 10, 1, ''
+		UNION ALL SELECT 11, row_number() OVER (), t FROM report_wrap('', format('alpha %s; %s; read %s', trim_scale(e.alpha::numeric),
 			CASE e.correction WHEN 'none' THEN 'p-values not adjusted' ELSE 'p-values adjusted for all metrics and variants (' || e.correction || ')' END,
-			CASE e.method WHEN 'sequential' THEN 'at any time' ELSE 'once' || coalesce(', at ' || report_count(e.planned_n, 'unit') || ' per variant', '') END),
-			format('as a page: psql -Atc "select expstat_report(%s)" > report.html', quote_literal(report_plain(e.experiment)))])
-			WITH ORDINALITY AS u (t, place)) AS l
+			CASE e.method WHEN 'sequential' THEN 'at any time' ELSE 'once' || coalesce(', at ' || report_count(e.planned_n, 'unit') || ' per variant', '') END)) AS t
+		UNION ALL SELECT 12, 1, 'as a page: psql -Atc "select expstat_report(...)" > report.html') AS l
 	WHERE e.experiment = report_text_page.experiment
 	ORDER BY l.part, l.place;
 END;
