@@ -17,7 +17,7 @@ COMMENT ON FUNCTION report_number(float8) IS 'a number with four digits, or all 
 CREATE FUNCTION report_decimals(scale float8) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT CASE WHEN scale >= 1 THEN 0 WHEN scale >= 0.1 THEN 1 WHEN scale >= 0.001 OR scale IS NULL THEN 2 ELSE 4 END;
+	SELECT CASE WHEN scale >= 1 THEN 0 WHEN scale >= 0.1 THEN 1 WHEN scale >= 0.001 OR scale = 0 OR scale IS NULL THEN 2 ELSE 4 END;
 END;
 COMMENT ON FUNCTION report_decimals(float8) IS 'decimals of percentages of this size (1 is 100 %)';
 

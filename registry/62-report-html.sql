@@ -54,13 +54,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION report_pill(text) IS 'a decision, outcome or status';
 
-CREATE FUNCTION report_cell(label text, class text, content text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-	SELECT format('<td role="cell" class="%s" data-label="%s">%s</td>', class, label, content);
-END;
-COMMENT ON FUNCTION report_cell(text, text, text) IS 'a cell of a table that reflows on a phone, where the label stands beside it';
-
 CREATE FUNCTION report_details(summary text, content text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC

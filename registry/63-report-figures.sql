@@ -55,22 +55,22 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION report_marker(float8, report_axis, text) IS 'the estimate: a disc, of something bad a diamond';
 
-CREATE FUNCTION report_bar(line report_line, axis report_axis) RETURNS text
+CREATE FUNCTION report_bar(line report_line, axis report_axis, grid text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('<svg class="bar %s" width="100%%" height="44" role="img"><title>%s</title>%s</svg>', report_class(line.outcome),
+	SELECT format('<svg class="bar %s" width="100%%" height="48" role="img"><title>%s</title>%s</svg>', report_class(line.outcome),
 				  report_escape(format('%s, %s: %s', line.heading, line.variant,
 					CASE WHEN line.lift IS NULL THEN 'no lift, for the control''s value is 0 or unknown'
 						 ELSE format('lift %s, interval %s, %s',
 									 report_effect(line.lift, line.lift_low, line.lift_high, NULL, NULL),
 									 report_interval(line.lift, line.lift_low, line.lift_high, NULL, NULL, NULL), line.outcome) END)),
-				  concat(report_grid(axis),
-					'<line class="margin" x1="' || report_x(line.margin, axis) || '" x2="' || report_x(line.margin, axis) || '" y1="8" y2="36"/>',
+				  concat(grid,
+					'<line class="margin" x1="' || report_x(line.margin, axis) || '" x2="' || report_x(line.margin, axis) || '" y1="10" y2="38"/>',
 					'<line class="interval" x1="' || report_x(line.lift_low, axis) || '" x2="' || report_x(line.lift_high, axis)
 						|| '" y1="50%" y2="50%"/>' || report_end(line.lift_low, axis) || report_end(line.lift_high, axis),
 					report_marker(line.lift, axis, line.outcome)));
 END;
-COMMENT ON FUNCTION report_bar(report_line, report_axis) IS 'a lift and its interval, as a picture';
+COMMENT ON FUNCTION report_bar(report_line, report_axis, text) IS 'a lift and its interval, as a picture on the grid of the axis';
 
 -- What is drawn over time: an estimate and its band on a day.
 CREATE TYPE report_point AS (day date, value float8, low float8, high float8, complete boolean);
@@ -167,7 +167,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION report_last(report_point, boolean, report_axis) IS 'the last day of a chart';
 
-CREATE FUNCTION report_chart(points report_point[], axis report_axis, relative boolean, kind text, id text, title text, caption text)
+CREATE FUNCTION report_chart(points report_point[], axis report_axis, levels text, relative boolean, kind text, id text, title text, caption text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
@@ -176,7 +176,7 @@ BEGIN ATOMIC
 				  format('From %s on %s to %s on %s, with a band that may be read on every day.',
 						 report_figures(report_point_effect(p.points[1], relative, kind)), to_char((p.points[1]).day::timestamp, 'YYYY-MM-DD'),
 						 report_figures(report_point_effect(p.last, relative, kind)), to_char((p.last).day::timestamp, 'YYYY-MM-DD')))
-		   || report_levels(axis, relative, kind)
+		   || levels
 		   || CASE WHEN (p.last).day > (p.points[1]).day THEN
 				'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">' || report_paths(p.points, axis) || '</svg>'
 			  ELSE '' END
@@ -187,5 +187,5 @@ BEGIN ATOMIC
 		  FROM unnest(points) AS q WHERE q.value IS NOT NULL) AS p
 	WHERE p.points IS NOT NULL;
 END;
-COMMENT ON FUNCTION report_chart(report_point[], report_axis, boolean, text, text, text, text) IS
-'a chart of an effect over time; title is text, caption HTML; NULL without estimates';
+COMMENT ON FUNCTION report_chart(report_point[], report_axis, text, boolean, text, text, text, text) IS
+'a chart of an effect over time, on the levels of its axis; title is text, caption HTML; NULL without estimates';

@@ -62,23 +62,43 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION report_decisions(text) IS 'the decisions that people made: the last one, and earlier ones folded';
 
+-- Of a long list, what secondary metrics say is folded: it decides nothing.
+CREATE FUNCTION report_reason_list(reasons text, OUT place bigint, OUT reason text, OUT folded boolean) RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT u.place, u.reason, count(*) OVER () > 8 AND u.reason LIKE 'secondary %'
+	FROM unnest(string_to_array(reasons, E'\n')) WITH ORDINALITY AS u (reason, place);
+END;
+COMMENT ON FUNCTION report_reason_list(text) IS 'the reasons of a recommendation, one a row';
+
+-- No line ends between a number and what belongs to it.
+CREATE FUNCTION report_together(t text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT regexp_replace(regexp_replace(report_escape(t), '(\d) %', '\1&#160;%', 'g'), 'p (=|&lt;) (\d)', 'p&#160;\1&#160;\2', 'g');
+END;
+COMMENT ON FUNCTION report_together(text) IS 'a reason, in HTML';
+
 CREATE FUNCTION report_reasons(reasons text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT '<ul>' || string_agg('<li>' || regexp_replace(report_escape(r), ' (%|(=|&lt;) \d)', '&#160;\1', 'g') || '</li>', '' ORDER BY place) || '</ul>'
-	FROM unnest(string_to_array(reasons, E'\n')) WITH ORDINALITY AS u (r, place);
+	SELECT concat('<ul>' || string_agg('<li>' || report_together(r.reason) || '</li>', '' ORDER BY r.place) FILTER (WHERE NOT r.folded) || '</ul>',
+				  report_details(report_count(count(*) FILTER (WHERE r.folded), 'secondary result'),
+								 '<ul>' || string_agg('<li>' || report_together(r.reason) || '</li>', '' ORDER BY r.place) FILTER (WHERE r.folded) || '</ul>'))
+	FROM report_reason_list(reasons) AS r
+	HAVING count(*) > 0;
 END;
-COMMENT ON FUNCTION report_reasons(text) IS 'the reasons of a recommendation, as a list';
+COMMENT ON FUNCTION report_reasons(text) IS 'the reasons of a recommendation, as a list; NULL if there are none';
 
 CREATE FUNCTION report_recommendation(s experiment_summary) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format(E'<article class="card %s">\n<h3>%s</h3>\n<p class="verdict">%s</p>\n%s%s</article>\n', report_class(s.recommendation),
 		report_label(s.variant), report_pill(coalesce(s.recommendation, 'no recommendation')),
-		format(E'<p class="headline"><b>%s</b> <span>%s, %s interval %s</span></p>\n',
+		CASE WHEN s.estimate IS NOT NULL THEN format(E'<p class="headline"><b>%s</b> <span>%s, %s interval %s</span></p>\n',
 			   report_figures(report_effect(s.lift, s.lift_low, s.lift_high, s.estimate - s.estimate_control, NULL)), report_label(s.primary_metric),
 			   report_figures(report_level(s.alpha)),
-			   report_figures(report_interval(s.lift, s.lift_low, s.lift_high, NULL, NULL, NULL))),
+			   report_figures(report_interval(s.lift, s.lift_low, s.lift_high, NULL, NULL, NULL))) END,
 		coalesce(report_reasons(s.reasons), '<p class="soft">There are no results for this variant.</p>'));
 END;
 COMMENT ON FUNCTION report_recommendation(experiment_summary) IS 'what is recommended for a treatment, and why';
@@ -150,7 +170,7 @@ COMMENT ON FUNCTION report_health(text) IS 'section: the checks of the exposures
 
 -- Results
 
-CREATE FUNCTION report_forest_row(line report_line, axis report_axis, group_rows bigint) RETURNS text
+CREATE FUNCTION report_forest_row(line report_line, axis report_axis, grid text, group_rows bigint) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT '<tr role="row">'
@@ -158,27 +178,28 @@ BEGIN ATOMIC
 				format('<th role="rowheader" scope="rowgroup" rowspan="%s" class="group">%s<br/><small>%s</small></th>', group_rows,
 					   report_label(line.heading), report_escape(line.note)) END
 		   || format('<th role="rowheader" scope="row" class="variant">%s</th>', report_label(line.variant))
-		   || format('<td role="cell" class="figure">%s</td>', report_bar(line, axis))
+		   || format('<td role="cell" class="figure">%s</td>', report_bar(line, axis, grid))
 		   || format('<td role="cell" class="num effect"><b>%s</b><br/><small>%s</small></td>',
 					 report_figures(report_effect(line.lift, line.lift_low, line.lift_high, line.diff, line.kind)),
 					 report_figures(report_interval(line.lift, line.lift_low, line.lift_high, line.diff_low, line.diff_high, line.kind)))
 		   || format('<td role="cell" class="num p"><span class="only-phone">p </span>%s</td>', report_figures(report_p(coalesce(line.p_adjusted, line.p_value))))
 		   || format(E'<td role="cell" class="outcome">%s</td></tr>\n', report_pill(line.outcome));
 END;
-COMMENT ON FUNCTION report_forest_row(report_line, report_axis, bigint) IS
+COMMENT ON FUNCTION report_forest_row(report_line, report_axis, text, bigint) IS
 'a row of a forest plot; the first of a group has the number of the group''s rows, others NULL';
 
 CREATE FUNCTION report_forest(lines report_line[], caption text, group_title text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
+	WITH a AS MATERIALIZED (SELECT x.axis, report_grid(x.axis) AS grid FROM (SELECT report_axis(lines, 5) AS axis OFFSET 0) AS x)
 	SELECT format(E'<table class="forest" role="table">\n<caption>%s</caption>\n<thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">%s</th><th role="columnheader" scope="col">Variant</th><th role="columnheader" scope="col" class="figure"><span class="hidden">Interval on a common axis</span>%s</th><th role="columnheader" scope="col" class="num">Lift, interval</th><th role="columnheader" scope="col" class="num">p, adjusted</th><th role="columnheader" scope="col">Outcome</th></tr></thead>\n',
-				  caption, group_title, report_scale_svg(report_axis(lines, 5)))
+				  caption, group_title, report_scale_svg((SELECT a.axis FROM a)))
 		   || string_agg(g.body, '' ORDER BY g.place) || E'</table>\n'
 	FROM (SELECT min(r.place) AS place, format(E'<tbody role="rowgroup">\n%s</tbody>\n',
-				 string_agg(report_forest_row(r.line, r.axis, CASE WHEN r.nth = 1 THEN r.rows END), '' ORDER BY r.place)) AS body
-		  FROM (SELECT l AS line, l.place, l.heading, l.note, a.axis, count(*) OVER w AS rows,
+				 string_agg(report_forest_row(r.line, r.axis, r.grid, CASE WHEN r.nth = 1 THEN r.rows END), '' ORDER BY r.place)) AS body
+		  FROM (SELECT l AS line, l.place, l.heading, l.note, a.axis, a.grid, count(*) OVER w AS rows,
 					   row_number() OVER (w ORDER BY l.place) AS nth
-				FROM unnest(lines) AS l CROSS JOIN (SELECT report_axis(lines, 5) AS axis) AS a
+				FROM unnest(lines) AS l CROSS JOIN a
 				WINDOW w AS (PARTITION BY l.heading, l.note)) AS r
 		  GROUP BY r.heading, r.note) AS g
 	HAVING count(*) > 0;
@@ -267,12 +288,16 @@ COMMENT ON FUNCTION report_series_caption(report_series) IS 'a variant, and wher
 CREATE FUNCTION report_charts(series report_series[]) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
+	WITH a AS MATERIALIZED (
+		SELECT x.axis, report_levels(x.axis, x.relative, x.kind) AS levels
+		FROM (SELECT report_time_axis(array_agg(p)) AS axis, bool_or(q.relative) AS relative, min(q.kind) AS kind
+			  FROM unnest(series) AS q CROSS JOIN unnest(q.points) AS p) AS x
+	)
 	SELECT E'<div class="charts">\n' || string_agg(
-		report_chart(s.points, a.axis, s.relative, s.kind, format('chart-%s-%s', s.place, s.variant_place),
+		report_chart(s.points, a.axis, a.levels, s.relative, s.kind, format('chart-%s-%s', s.place, s.variant_place),
 					 format('%s of %s, %s, over time', CASE WHEN s.relative THEN 'Lift' ELSE 'Difference' END, s.metric, s.variant),
 					 report_series_caption(s)), '' ORDER BY s.variant_place, s.variant) || E'</div>\n'
-	FROM unnest(series) AS s
-	CROSS JOIN (SELECT report_time_axis(array_agg(p)) AS axis FROM unnest(series) AS q CROSS JOIN unnest(q.points) AS p) AS a;
+	FROM unnest(series) AS s CROSS JOIN a;
 END;
 COMMENT ON FUNCTION report_charts(report_series[]) IS 'the charts of a metric, a variant each, on one axis';
 
@@ -315,7 +340,7 @@ BEGIN ATOMIC
 		|| string_agg(CASE WHEN f.nth = 1 THEN format(E'<h3>%s</h3>\n', report_label(f.metric)) || f.forest
 						   ELSE report_details(report_label(f.metric), f.forest) END, '' ORDER BY f.nth))
 	FROM (SELECT g.metric, row_number() OVER (ORDER BY g.place) AS nth,
-				 report_forest(g.lines, format('%s: lift against %s in each segment', report_label(g.metric), report_label((g.lines[1]).control)), 'Segment') AS forest
+				 report_forest(g.lines, format('Lift against %s in each segment', report_label((g.lines[1]).control)), 'Segment') AS forest
 		  FROM (SELECT m.metric, min(m.place) AS place, array_agg(l ORDER BY l.place) AS lines
 				FROM (SELECT r.heading AS metric, min(r.place) AS place FROM report_lines(report_segments.experiment) AS r GROUP BY r.heading) AS m
 				CROSS JOIN LATERAL report_segment_lines(report_segments.experiment, m.metric) AS l

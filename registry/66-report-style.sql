@@ -13,9 +13,10 @@ RETURN $css$
   --good-tint: #12352a; --bad-tint: #43201e; --wait-tint: #3b2d10; --open-tint: #272d35; --band: #26375e; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
-body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5; overflow-wrap: anywhere;
+body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5; overflow-wrap: break-word;
   font-family: Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; font-size: 1rem; }
 main, footer { max-width: 64rem; margin: 0 auto; padding: 0 2rem; }
+bdi { overflow-wrap: anywhere; }
 h1 { font-size: 2.25rem; line-height: 1.15; letter-spacing: -0.02em; margin: 0.25rem 0 0.5rem; }
 h2 { font-size: 1.375rem; line-height: 1.3; letter-spacing: -0.01em; margin: 0 0 1rem; }
 h3 { font-size: 1.0625rem; margin: 0 0 0.5rem; }
@@ -42,8 +43,7 @@ dd { margin: 0; }
 .decided p:last-child { margin: 0; }
 .verdict .pill { font-size: 1.0625rem; padding: 0.25rem 0.875rem; }
 .verdict { margin: 0.5rem 0 0.75rem; }
-.headline { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.75rem; }
-.headline b { font-size: 2.25rem; line-height: 1.2; letter-spacing: -0.02em; }
+.headline b { display: block; font-size: 2.25rem; line-height: 1.2; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
 .headline span { color: var(--soft); font-size: 0.9375rem; }
 .card ul { margin: 0; padding: 0.75rem 0 0; list-style: none; border-top: 1px solid var(--line); font-size: 0.9375rem; }
 .card li { padding-left: 1.125rem; position: relative; }
@@ -60,6 +60,7 @@ th { font-weight: 500; }
 thead th { font-size: 0.8125rem; color: var(--soft); vertical-align: bottom; }
 td:last-child, th:last-child { padding-right: 0; }
 .num { text-align: right; }
+th.num { white-space: nowrap; }
 td.num { white-space: nowrap; }
 .scroll { overflow-x: auto; margin: 0 0 1.25rem; }
 .scroll table { width: auto; min-width: min(100%, 34rem); }
@@ -67,10 +68,11 @@ td.num { white-space: nowrap; }
 .forest tbody { border-top: 1px solid var(--line); }
 .forest tbody:last-child { border-bottom: 1px solid var(--line); }
 .forest thead th { padding-bottom: 0.25rem; }
-.forest .group { font-weight: 600; vertical-align: top; padding-top: 0.6rem; padding-bottom: 0.6rem; line-height: 1.3; max-width: 11rem; }
-.forest .variant { max-width: 11rem; }
+.forest .group { min-width: 7rem; font-weight: 600; vertical-align: top; padding-top: 0.6rem; padding-bottom: 0.6rem; line-height: 1.3; max-width: 11rem; }
+.forest .variant { min-width: 8rem; max-width: 11rem; }
 .forest .figure { width: 42%; padding: 0 2rem 0 1.25rem; }
-.forest .effect { line-height: 1.25; }
+.forest .effect { line-height: 1.2; }
+.forest .effect small { font-size: 0.75rem; }
 svg { display: block; overflow: visible; }
 svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
 .tick { stroke: var(--tick); } .zero { stroke: var(--zero); }
@@ -91,9 +93,10 @@ svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-num
 .only { stroke: var(--accent); stroke-width: 2.5; }
 .dot circle { fill: var(--accent); stroke: var(--page); stroke-width: 1.5; }
 .dot.partial circle { fill: var(--page); stroke: var(--accent); stroke-width: 2.5; }
-details { margin: 0.75rem 0 0; }
-summary { cursor: pointer; color: var(--accent); font-weight: 500; font-size: 0.9375rem; padding: 0.25rem 0; }
-details > :nth-child(2) { margin-top: 0.75rem; }
+details { margin-top: 0.75rem; }
+details + details { margin-top: 0; border-top: 1px solid var(--line); }
+summary { cursor: pointer; color: var(--accent); font-weight: 500; font-size: 0.9375rem; padding: 0.5rem 0; }
+details > :nth-child(2) { margin: 0.25rem 0 1.25rem; }
 .notes { display: grid; gap: 0.625rem; margin: 0; font-size: 0.9375rem; }
 .notes div { display: grid; grid-template-columns: 10rem 1fr; gap: 0 1.5rem; }
 .notes dt { font-size: inherit; }
@@ -113,12 +116,14 @@ footer { color: var(--soft); font-size: 0.875rem; padding-top: 1rem; padding-bot
   .forest tbody { padding: 0.75rem 0 0.5rem; }
   .forest tbody tr { display: grid; grid-template-columns: 1fr auto; gap: 0 0.75rem; align-items: baseline; padding-bottom: 0.75rem; }
   .forest th, .forest td { padding: 0; display: block; max-width: none; }
-  .forest .group { grid-column: 1 / -1; padding: 0 0 0.375rem; max-width: none; }
-  .forest .group br { display: none; }
-  .forest .variant { max-width: none; }
-  .forest .effect { grid-column: 1 / -1; grid-row: auto; text-align: left; }
-  .forest .effect br { display: none; }
-  .forest .figure { grid-column: 1 / -1; width: auto; padding: 0 1.5rem; }
+  .forest .group, .forest .variant { min-width: 0; }
+  .forest .group { grid-column: 1 / -1; padding: 0 0 0.375rem; }
+  .forest .group br, .forest .effect br { display: none; }
+  .forest .group small, .forest .effect small { margin-left: 0.375rem; font-size: 0.8125rem; }
+  .forest .effect { order: 1; }
+  .forest .figure { order: 2; grid-column: 1 / -1; width: auto; padding: 0 1.25rem; }
+  .forest .p { order: 3; text-align: left; color: var(--soft); font-size: 0.8125rem; }
+  .forest .outcome { order: 4; }
   .only-phone { display: inline; }
   .notes div { grid-template-columns: 1fr; }
 }

@@ -4,7 +4,7 @@
 CREATE FUNCTION report_plain(t text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT regexp_replace(t, '[[:cntrl:][:space:]]+', ' ', 'g');
+	SELECT CASE WHEN btrim(t) = '' THEN '(empty)' ELSE regexp_replace(t, '[[:cntrl:][:space:]]+', ' ', 'g') END;
 END;
 COMMENT ON FUNCTION report_plain(text) IS 'text of the user on one line: control characters and blanks become a blank';
 
@@ -57,16 +57,22 @@ COMMENT ON FUNCTION report_column(float8, report_axis) IS 'where on the axis, in
 CREATE FUNCTION report_text_bar(line report_line, axis report_axis) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
+	WITH c AS MATERIALIZED (
+		SELECT report_column(0, axis) AS zero, report_column(line.lift, axis) AS lift, report_column(line.margin, axis) AS margin,
+			   report_column(line.lift_low, axis) AS low, report_column(line.lift_high, axis) AS high,
+			   line.lift BETWEEN axis.low AND axis.high AS inside, line.lift_low < axis.low AS more_low, line.lift_high > axis.high AS more_high
+	)
 	SELECT string_agg(CASE
-		WHEN k = report_column(line.lift, axis) AND line.lift BETWEEN (axis).low AND (axis).high
-			THEN CASE WHEN line.outcome = 'open' THEN 'o' ELSE '*' END
-		WHEN k = report_column(line.lift_low, axis) THEN CASE WHEN line.lift_low < (axis).low THEN '<' ELSE '[' END
-		WHEN k = report_column(line.lift_high, axis) THEN CASE WHEN line.lift_high > (axis).high THEN '>' ELSE ']' END
-		WHEN k = report_column(line.margin, axis) THEN ':'
-		WHEN k BETWEEN report_column(line.lift_low, axis) AND report_column(line.lift_high, axis) THEN '-'
-		WHEN k = report_column(0, axis) THEN '|'
+		WHEN k = c.lift AND c.inside THEN CASE WHEN line.outcome = 'open' THEN 'o' ELSE '*' END
+		WHEN k = 0 AND c.more_low THEN '<'
+		WHEN k = 35 AND c.more_high THEN '>'
+		WHEN k = c.low THEN '['
+		WHEN k = c.high THEN ']'
+		WHEN k = c.margin THEN ':'
+		WHEN k BETWEEN c.low AND c.high THEN '-'
+		WHEN k = c.zero THEN '|'
 		ELSE ' ' END, '' ORDER BY k)
-	FROM generate_series(0, 35) AS k;
+	FROM c CROSS JOIN generate_series(0, 35) AS k;
 END;
 COMMENT ON FUNCTION report_text_bar(report_line, report_axis) IS 'a lift and its interval in 36 columns: [--*--]';
 
@@ -97,8 +103,10 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
 	WITH lines AS MATERIALIZED (
 		SELECT r AS line, r.place, format('%s (%s)', report_plain(r.heading), r.note) AS heading, r.control,
-			   min(r.place) OVER (PARTITION BY r.heading) AS first, report_axis(array_agg(r) OVER (), 3) AS axis
+			   min(r.place) OVER (PARTITION BY r.heading) AS first
 		FROM report_lines(report_text_results.experiment) AS r
+	), a AS MATERIALIZED (
+		SELECT report_axis(array_agg(l.line), 3) AS axis FROM lines AS l
 	)
 	SELECT o.t
 	FROM (
@@ -108,11 +116,11 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL report_wrap('', format('LIFT against %s, %s intervals', l.control, report_level(e.alpha))) AS w
 		WHERE l.place = 1
 		UNION ALL
-		SELECT 0, 1, report_fit(report_text_scale(l.axis), 61) || 'lift          interval  p (adj.)' FROM lines AS l WHERE l.place = 1
+		SELECT 0, 1, report_fit(report_text_scale(a.axis), 61) || 'lift          interval  p (adj.)' FROM a WHERE EXISTS (SELECT FROM lines)
 		UNION ALL
 		SELECT l.first, 0, rtrim(report_fit(l.heading, 100)) FROM lines AS l WHERE l.place = l.first
 		UNION ALL
-		SELECT l.first, l.place, report_text_line(l.line, l.axis) FROM lines AS l
+		SELECT l.first, l.place, report_text_line(l.line, a.axis) FROM lines AS l CROSS JOIN a
 		UNION ALL
 		SELECT 0, 0, 'LIFT: no metric has data of a treatment' WHERE NOT EXISTS (SELECT FROM lines)) AS o
 	ORDER BY o.first, o.place;
@@ -123,7 +131,7 @@ CREATE FUNCTION report_text_decision(experiment text) RETURNS SETOF text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	(SELECT w FROM decisions AS d JOIN experiments AS e ON e.experiment = d.experiment
-	 CROSS JOIN LATERAL report_wrap('  ', format('decided: %s %s%s (%s, %s)', upper(d.decision), coalesce(d.variant, 'all variants'),
+	 CROSS JOIN LATERAL report_wrap('  ', format('decided: %s %s%s (%s, %s)', upper(d.decision), coalesce(report_plain(d.variant), 'all variants'),
 			': ' || d.reason, d.decided_by, report_time(d.decided_at, e.time_zone))) AS w
 	 WHERE d.experiment = report_text_decision.experiment
 	   AND d.decided_at = (SELECT max(l.decided_at) FROM decisions AS l WHERE l.experiment = d.experiment))
@@ -131,10 +139,12 @@ BEGIN ATOMIC
 	(SELECT w.t FROM experiment_summary AS s
 	 JOIN variants AS v ON v.experiment = s.experiment AND v.variant = s.variant
 	 CROSS JOIN LATERAL (
-		SELECT 0::bigint AS place, t FROM report_wrap('  ', format('%s: %s', s.variant, coalesce(upper(s.recommendation), 'no results'))) AS t
+		SELECT 0::bigint AS place, t FROM report_wrap('  ', format('%s: %s', report_plain(s.variant), coalesce(upper(s.recommendation), 'no results'))) AS t
 		UNION ALL
-		SELECT r.place, t FROM unnest(string_to_array(s.reasons, E'\n')) WITH ORDINALITY AS r (reason, place)
-		CROSS JOIN LATERAL report_wrap('    - ', r.reason) AS t) AS w
+		SELECT r.place, t FROM report_reason_list(s.reasons) AS r CROSS JOIN LATERAL report_wrap('    - ', r.reason) AS t WHERE NOT r.folded
+		UNION ALL
+		SELECT max(r.place) + 1, format('    - and %s, below', report_count(count(*), 'secondary result')) FROM report_reason_list(s.reasons) AS r
+		WHERE r.folded HAVING count(*) > 0) AS w
 	 WHERE s.experiment = report_text_decision.experiment
 	 ORDER BY v.place, w.place);
 END;
