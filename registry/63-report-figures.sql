@@ -178,7 +178,7 @@ BEGIN ATOMIC
 						 report_figures(report_point_effect(p.last, relative, kind)), to_char((p.last).day::timestamp, 'YYYY-MM-DD')))
 		   || levels
 		   || CASE WHEN (p.last).day > (p.points[1]).day THEN
-				'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">' || report_paths(p.points, axis) || '</svg>'
+				'<svg class="lines" viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">' || report_paths(p.points, axis) || '</svg>'
 			  ELSE '' END
 		   || report_last(p.last, (p.last).day = (p.points[1]).day, axis)
 		   || report_days((p.points[1]).day, (p.last).day)

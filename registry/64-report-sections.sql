@@ -90,29 +90,35 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION report_reasons(text) IS 'the reasons of a recommendation, as a list; NULL if there are none';
 
-CREATE FUNCTION report_recommendation(s experiment_summary) RETURNS text
+CREATE FUNCTION report_headline(line report_line, alpha float8) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format(E'<article class="card %s">\n<h3>%s</h3>\n<p class="verdict">%s</p>\n%s%s</article>\n', report_class(s.recommendation),
-		report_label(s.variant), report_pill(coalesce(s.recommendation, 'no recommendation')),
-		CASE WHEN s.estimate IS NOT NULL THEN format(E'<p class="headline"><b>%s</b> <span>%s, %s interval %s</span></p>\n',
-			   report_figures(report_effect(s.lift, s.lift_low, s.lift_high, s.estimate - s.estimate_control, NULL)), report_label(s.primary_metric),
-			   report_figures(report_level(s.alpha)),
-			   report_figures(report_interval(s.lift, s.lift_low, s.lift_high, NULL, NULL, NULL))) END,
-		coalesce(report_reasons(s.reasons), '<p class="soft">There are no results for this variant.</p>'));
+	SELECT format(E'<p class="headline"><b>%s</b> <span>%s, %s interval %s</span></p>\n',
+				  report_figures(report_effect(line.lift, line.lift_low, line.lift_high, line.diff, line.kind)), report_label(line.heading),
+				  report_figures(report_level(alpha)),
+				  report_figures(report_interval(line.lift, line.lift_low, line.lift_high, line.diff_low, line.diff_high, line.kind)))
+	WHERE line.diff IS NOT NULL;
 END;
-COMMENT ON FUNCTION report_recommendation(experiment_summary) IS 'what is recommended for a treatment, and why';
+COMMENT ON FUNCTION report_headline(report_line, float8) IS 'a result in large letters; NULL without an estimate';
 
 CREATE FUNCTION report_decision(experiment text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT report_section('decision', 'Decision', concat(
 		report_decisions(report_decision.experiment),
-		(SELECT E'<div class="cards">\n' || string_agg(report_recommendation(s), '' ORDER BY v.place) || E'</div>\n'
-		 FROM experiment_summary AS s JOIN variants AS v ON v.experiment = s.experiment AND v.variant = s.variant
+		(SELECT E'<div class="cards">\n'
+				|| string_agg(format(E'<article class="card %s">\n<h3>%s</h3>\n<p class="verdict">%s</p>\n%s%s</article>\n',
+									 report_class(s.recommendation), report_label(s.variant), report_pill(coalesce(s.recommendation, 'no recommendation')),
+									 report_headline(l, s.alpha),
+									 coalesce(report_reasons(s.reasons), '<p class="soft">There are no results for this variant.</p>')),
+							  '' ORDER BY v.place)
+				|| E'</div>\n'
+		 FROM experiment_summary AS s
+		 JOIN variants AS v ON v.experiment = s.experiment AND v.variant = s.variant
+		 LEFT JOIN report_lines(report_decision.experiment) AS l ON l.heading = s.primary_metric AND l.variant = s.variant
 		 WHERE s.experiment = report_decision.experiment)));
 END;
-COMMENT ON FUNCTION report_decision(text) IS 'section: what was decided, and what is recommended';
+COMMENT ON FUNCTION report_decision(text) IS 'section: what was decided, and what is recommended for each treatment';
 
 -- Health
 

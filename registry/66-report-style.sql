@@ -17,6 +17,7 @@ body { margin: 0; background: var(--page); color: var(--ink); line-height: 1.5; 
   font-family: Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; font-size: 1rem; }
 main, footer { max-width: 64rem; margin: 0 auto; padding: 0 2rem; }
 bdi { overflow-wrap: anywhere; }
+.scroll bdi { overflow-wrap: break-word; }
 h1 { font-size: 2.25rem; line-height: 1.15; letter-spacing: -0.02em; margin: 0.25rem 0 0.5rem; }
 h2 { font-size: 1.375rem; line-height: 1.3; letter-spacing: -0.01em; margin: 0 0 1rem; }
 h3 { font-size: 1.0625rem; margin: 0 0 0.5rem; }
@@ -74,6 +75,7 @@ td.num { white-space: nowrap; }
 .forest .effect { line-height: 1.2; }
 .forest .effect small { font-size: 0.75rem; }
 svg { display: block; overflow: visible; }
+svg.lines { overflow: hidden; }
 svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
 .tick { stroke: var(--tick); } .zero { stroke: var(--zero); }
 .bar { color: var(--open); } .bar.good { color: var(--good); } .bar.bad { color: var(--bad); }
@@ -123,7 +125,7 @@ footer { color: var(--soft); font-size: 0.875rem; padding-top: 1rem; padding-bot
   .forest .effect { order: 1; }
   .forest .figure { order: 2; grid-column: 1 / -1; width: auto; padding: 0 1.25rem; }
   .forest .p { order: 3; text-align: left; color: var(--soft); font-size: 0.8125rem; }
-  .forest .outcome { order: 4; }
+  .forest .outcome { order: 4; justify-self: end; }
   .only-phone { display: inline; }
   .notes div { grid-template-columns: 1fr; }
 }
