@@ -3,8 +3,6 @@
 -- Relations and columns are kept by name, not by OID: a dbt model is dropped and made anew every
 -- hour, and its successor has another OID.
 
-GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
-
 CREATE FUNCTION is_mine(owner name) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC

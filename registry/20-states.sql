@@ -7,6 +7,7 @@ CREATE TABLE states (
 	segment text,
 	value text,
 	m moments NOT NULL,
+	kind text NOT NULL,
 	adjusted boolean NOT NULL,
 	units_hash bigint NOT NULL,
 	complete boolean NOT NULL,
@@ -17,6 +18,7 @@ COMMENT ON COLUMN states.cohort IS 'day of the units'' first exposure';
 COMMENT ON COLUMN states.segment IS 'name of the segment; NULL: all units';
 COMMENT ON COLUMN states.value IS 'value of the segment';
 COMMENT ON COLUMN states.m IS 'moments by variant: value (of a ratio numerator and denominator), then the covariates if there are any';
+COMMENT ON COLUMN states.kind IS 'kind of the metric when it was computed';
 COMMENT ON COLUMN states.adjusted IS 'has the state covariates?';
 COMMENT ON COLUMN states.units_hash IS 'fingerprint of the cohort''s units, variants and segments';
 COMMENT ON COLUMN states.complete IS 'is the window of all of its units over, so that it need not be computed again?';
@@ -26,11 +28,13 @@ CREATE TABLE timeline (
 	metric text NOT NULL REFERENCES metrics ON DELETE CASCADE ON UPDATE CASCADE,
 	day date NOT NULL,
 	m moments NOT NULL,
+	kind text NOT NULL,
 	adjusted boolean NOT NULL,
 	complete boolean NOT NULL,
 	PRIMARY KEY (experiment, metric, day)
 );
 COMMENT ON TABLE timeline IS 'moments of all units exposed up to the end of a day, by what they had done up to then';
+COMMENT ON COLUMN timeline.kind IS 'kind of the metric when it was computed';
 COMMENT ON COLUMN timeline.adjusted IS 'has the state covariates?';
 COMMENT ON COLUMN timeline.complete IS 'is the day over?';
 

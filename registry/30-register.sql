@@ -28,7 +28,7 @@ COMMENT ON FUNCTION known_relation(regclass, text) IS 'the qualified name of a r
 CREATE FUNCTION check_assignment(salt text, variants text[], weights float8[], coverage float8, method text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT exposure_assignment(salt, variants, weights, coverage, method);
+	SELECT assign_variant('', coalesce(salt, ''), variants, weights, coverage, method);
 END;
 COMMENT ON FUNCTION check_assignment(text, text[], float8[], float8, text) IS 'raises the errors of assign_variant()';
 
@@ -369,7 +369,7 @@ BEGIN
 			MESSAGE = 'experiment, exposures and primary_metric must not be null',
 			HINT = 'What is the experiment about? Register that metric first, with register_metric().';
 	END IF;
-	PERFORM @extschema@.check_assignment(coalesce(salt, ''), variants, weights, coverage, hashing_method);
+	PERFORM @extschema@.check_assignment(salt, variants, weights, coverage, hashing_method);
 	IF cardinality(variants) < 2 OR (chosen_control = ANY (variants)) IS NOT TRUE THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = CASE WHEN cardinality(variants) < 2 THEN 'an experiment has two variants or more'

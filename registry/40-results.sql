@@ -34,21 +34,24 @@ COMMENT ON FUNCTION compare_variants(moments, text, boolean, text, text, float8)
 -- Each metric of each experiment against its control: the view that the public ones are made of.
 CREATE VIEW comparisons WITH (security_invoker) AS
 WITH asked AS (
-	SELECT e.experiment, e.method, e.alpha, em.metric, em.role, em.place, k.kind, k.better, k.margin, k.relative,
+	SELECT e.experiment, e.method, e.alpha, em.metric, em.role, em.place, k.kind, k.better,
+		   -- a guardrail whose metric lost its margin
+		   CASE em.role WHEN 'guardrail' THEN coalesce(k.margin, 0) END AS margin, k.relative,
 		   v.variant AS control
 	FROM experiments AS e
 	JOIN experiment_metrics AS em ON em.experiment = e.experiment
 	JOIN metrics AS k ON k.metric = em.metric
 	JOIN variants AS v ON v.experiment = e.experiment AND v.is_control
 ), merged AS (
-	SELECT s.experiment, s.metric, s.segment, s.value, moments_agg(s.m) AS m, bool_or(s.adjusted) AS adjusted
+	-- in order, so that the last digits are the same every time
+	SELECT s.experiment, s.metric, s.segment, s.value, moments_agg(s.m ORDER BY s.cohort) AS m, min(s.kind) AS kind, bool_or(s.adjusted) AS adjusted
 	FROM states AS s
 	GROUP BY s.experiment, s.metric, s.segment, s.value
 )
-SELECT a.experiment, a.metric, a.role, a.place, a.kind, a.better, a.margin, a.relative, s.segment, s.value, c AS result
+SELECT a.experiment, a.metric, a.role, a.place, s.kind, a.better, a.margin, a.relative, s.segment, s.value, c AS result
 FROM asked AS a
 JOIN merged AS s ON s.experiment = a.experiment AND s.metric = a.metric
-CROSS JOIN LATERAL compare_variants(s.m, a.kind, s.adjusted, a.method, a.control, a.alpha) AS c
+CROSS JOIN LATERAL compare_variants(s.m, s.kind, s.adjusted, a.method, a.control, a.alpha) AS c
 UNION ALL
 SELECT a.experiment, a.metric, a.role, a.place, a.kind, a.better, a.margin, a.relative, q.segment, q.value, q.result
 FROM asked AS a
@@ -121,9 +124,9 @@ COMMENT ON VIEW experiment_results_by_segment IS
 -- Beside the method that the experiment has, the interval that may be read on every day.
 CREATE VIEW experiment_timeseries WITH (security_invoker) AS
 WITH days AS (
-	SELECT t.experiment, t.metric, t.day, 'cumulative' AS kind, t.m, t.adjusted, t.complete FROM timeline AS t
+	SELECT t.experiment, t.metric, t.day, 'cumulative' AS kind, t.m, t.kind AS metric_kind, t.adjusted, t.complete FROM timeline AS t
 	UNION ALL
-	SELECT s.experiment, s.metric, s.cohort, 'cohort', s.m, s.adjusted, s.complete FROM states AS s WHERE s.segment IS NULL
+	SELECT s.experiment, s.metric, s.cohort, 'cohort', s.m, s.kind, s.adjusted, s.complete FROM states AS s WHERE s.segment IS NULL
 )
 SELECT d.experiment, d.metric, em.role, d.day, d.kind, d.complete,
 	   c.variant, c.control, c.n, c.n_control, c.estimate, c.estimate_control, c.diff, c.std_error,
@@ -133,10 +136,9 @@ SELECT d.experiment, d.metric, em.role, d.day, d.kind, d.complete,
 FROM days AS d
 JOIN experiments AS e ON e.experiment = d.experiment
 JOIN experiment_metrics AS em ON em.experiment = d.experiment AND em.metric = d.metric
-JOIN metrics AS k ON k.metric = d.metric
 JOIN variants AS v ON v.experiment = e.experiment AND v.is_control
-CROSS JOIN LATERAL compare_variants(d.m, k.kind, d.adjusted, e.method, v.variant, e.alpha) AS c
-LEFT JOIN LATERAL compare_variants(d.m, k.kind, d.adjusted, 'sequential', v.variant, e.alpha) AS q
+CROSS JOIN LATERAL compare_variants(d.m, d.metric_kind, d.adjusted, e.method, v.variant, e.alpha) AS c
+LEFT JOIN LATERAL compare_variants(d.m, d.metric_kind, d.adjusted, 'sequential', v.variant, e.alpha) AS q
 	ON q.variant = c.variant AND d.kind = 'cumulative';
 COMMENT ON VIEW experiment_timeseries IS
 'each metric by day: cumulative (all units exposed and all that happened up to the end of the day) and cohort (the units first exposed on the day, up to now)';
@@ -155,11 +157,12 @@ BEGIN ATOMIC
 	CROSS JOIN LATERAL (
 		SELECT array_agg(metric_result(c.metric, c.role, c.result, c.better, c.margin, c.relative) ORDER BY c.place) AS results
 		FROM comparisons AS c
-		WHERE c.experiment = e.experiment AND c.segment IS NULL) AS r
+		WHERE c.experiment = e.experiment AND c.segment IS NULL
+		HAVING bool_or(c.role = 'primary')) AS r
 	LEFT JOIN health AS h ON h.experiment = e.experiment
 		 AND h.check_name = CASE e.method WHEN 'sequential' THEN 'srm_sequential' ELSE 'srm' END
 	CROSS JOIN LATERAL decide(r.results, e.alpha, e.correction, srm_p_value => h.value, planned_n => e.planned_n) AS d
-	WHERE e.experiment = recommend.experiment AND r.results IS NOT NULL;
+	WHERE e.experiment = recommend.experiment;
 END;
 COMMENT ON FUNCTION recommend(text) IS 'ship, do not ship or keep running each treatment of an experiment, and why';
 

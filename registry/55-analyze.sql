@@ -131,8 +131,8 @@ BEGIN
 			   OR NOT EXISTS (SELECT FROM pg_temp.expstat_cohorts AS c WHERE c.cohort = s.cohort));
 	IF open_cohorts <> '{}' THEN
 		EXECUTE format(
-			'INSERT INTO @extschema@.states (experiment, metric, cohort, segment, value, m, adjusted, units_hash, complete) '
-			'SELECT $3, $4, c.cohort, q.segment, q.value, q.m, $5, c.units_hash, '
+			'INSERT INTO @extschema@.states (experiment, metric, cohort, segment, value, m, kind, adjusted, units_hash, complete) '
+			'SELECT $3, $4, c.cohort, q.segment, q.value, q.m, (SELECT k.kind FROM @extschema@.metrics AS k WHERE k.metric = $4), $5, c.units_hash, '
 			'@extschema@.cohort_complete(c.cohort, $4, $6, $7) '
 			'FROM (%s) AS q JOIN pg_temp.expstat_cohorts AS c ON c.cohort = q.cohort',
 			@extschema@.cohort_query(metric, e.segments))
@@ -169,10 +169,10 @@ DECLARE
 							  @extschema@.last_event(metric, looks_until))::date;
 	noticed timestamptz := clock_timestamp();
 	query text := format(
-		'INSERT INTO @extschema@.timeline (experiment, metric, day, m, adjusted, complete) '
-		'SELECT $2, $3, $4, q.m, $5, $6 FROM (%s) AS q (m) WHERE q.m IS NOT NULL '
+		'INSERT INTO @extschema@.timeline (experiment, metric, day, m, kind, adjusted, complete) '
+		'SELECT $2, $3, $4, q.m, (SELECT k.kind FROM @extschema@.metrics AS k WHERE k.metric = $3), $5, $6 FROM (%s) AS q (m) WHERE q.m IS NOT NULL '
 		'ON CONFLICT (experiment, metric, day) DO UPDATE '
-		'SET m = excluded.m, adjusted = excluded.adjusted, complete = excluded.complete', @extschema@.day_query(metric));
+		'SET m = excluded.m, kind = excluded.kind, adjusted = excluded.adjusted, complete = excluded.complete', @extschema@.day_query(metric));
 	adjusted boolean := @extschema@.is_adjusted(metric);
 	d date;
 BEGIN
@@ -227,7 +227,7 @@ BEGIN ATOMIC
 		SELECT d.metric
 		FROM analyses AS a, jsonb_each(a.definitions) AS d (metric, definition)
 		WHERE a.experiment = (e).experiment AND a.as_of <= forget_states.as_of AND NOT refresh
-			  AND d.definition = definitions -> d.metric
+			  AND d.definition = forget_states.definitions -> d.metric
 	), timeline_gone AS (
 		DELETE FROM timeline AS t
 		WHERE t.experiment = (e).experiment AND t.metric NOT IN (SELECT known.metric FROM known)

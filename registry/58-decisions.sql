@@ -4,7 +4,7 @@ CREATE FUNCTION experiment_moments(experiment text, metric text, segment text DE
 RETURNS moments
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT moments_agg(s.m)
+	SELECT moments_agg(s.m ORDER BY s.cohort, s.value)
 	FROM states AS s
 	WHERE s.experiment = experiment_moments.experiment AND s.metric = experiment_moments.metric
 		  AND s.segment IS NOT DISTINCT FROM experiment_moments.segment

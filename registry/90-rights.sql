@@ -1,9 +1,13 @@
 -- Everybody may use the registry, and sees the experiments of the roles that they are or belong to.
 -- Metrics are common knowledge (names of relations, no data); their owner changes them.
 
+GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
 	metrics, experiments, variants, experiment_metrics, states, timeline, quantiles, health, analyses TO PUBLIC;
 GRANT SELECT, INSERT ON decisions TO PUBLIC;
+GRANT SELECT ON
+	comparisons, experiment_results, experiment_results_by_segment, experiment_timeseries, experiment_health,
+	experiment_summary TO PUBLIC;
 
 ALTER TABLE metrics ENABLE ROW LEVEL SECURITY;
 CREATE POLICY metrics_read ON metrics FOR SELECT USING (true);
