@@ -61,6 +61,21 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION report_details(text, text) IS 'what unfolds; summary and content are HTML';
 
+-- Wide tables scroll within their box, also by keyboard.
+CREATE FUNCTION report_table(caption text, titles text[], numbers_from integer, body text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT format(E'<div class="scroll" tabindex="0" role="region" aria-label="%1$s"><table>\n<caption>%1$s</caption>\n', caption)
+		   || format(E'<thead><tr>%s</tr></thead>\n<tbody>\n%s</tbody></table></div>\n',
+					 string_agg(format('<th scope="col"%s>%s</th>', CASE WHEN place >= numbers_from THEN ' class="num"' END, title), '' ORDER BY place),
+					 body)
+	FROM unnest(titles) WITH ORDINALITY AS u (title, place)
+	WHERE body IS NOT NULL
+	HAVING count(*) > 0;
+END;
+COMMENT ON FUNCTION report_table(text, text[], integer, text) IS
+'a table; the columns from numbers_from on are numbers; body are its rows in HTML; NULL without any';
+
 CREATE FUNCTION report_section(id text, title text, content text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC

@@ -106,6 +106,13 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION report_point_effect(report_point, boolean, text) IS 'the estimate of a day, as text';
 
+CREATE FUNCTION report_point_interval(point report_point, relative boolean, kind text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT report_interval(CASE WHEN relative THEN point.value END, point.low, point.high, point.low, point.high, kind);
+END;
+COMMENT ON FUNCTION report_point_interval(report_point, boolean, text) IS 'the band of a day, as text';
+
 -- A line through points of a plane of 1000 by 1000; what is beyond it is not drawn.
 CREATE FUNCTION report_point_text(x float8, y float8, axis report_axis) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -171,7 +178,8 @@ CREATE FUNCTION report_chart(points report_point[], axis report_axis, levels tex
 RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-	SELECT format(E'<figure class="chart"><figcaption>%s</figcaption>\n<div class="plot"><svg width="100%%" height="190" role="img" aria-labelledby="%s-t %2$s-d"><title id="%2$s-t">%s</title><desc id="%2$s-d">%s</desc>',
+	SELECT format(E'<figure class="chart"><figcaption>%s</figcaption>\n<div class="plot"><svg width="100%%" height="190" role="img" '
+				  || 'aria-labelledby="%s-t %2$s-d"><title id="%2$s-t">%s</title><desc id="%2$s-d">%s</desc>',
 				  caption, id, report_escape(title),
 				  format('From %s on %s to %s on %s, with a band that may be read on every day.',
 						 report_figures(report_point_effect(p.points[1], relative, kind)), to_char((p.points[1]).day::timestamp, 'YYYY-MM-DD'),

@@ -25,14 +25,15 @@ COMMENT ON FUNCTION report_status(timestamptz, timestamptz) IS 'planned, running
 CREATE FUNCTION report_header(experiment text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format(E'<header>\n<p class="eyebrow">Experiment report &#183; %s</p>\n<h1>%s</h1>\n%s<dl class="facts">\n%s</dl>\n</header>\n',
-		report_label(e.experiment), report_label(e.name),
-		'<p class="lead">' || report_escape(e.hypothesis) || E'</p>\n',
-		concat(
-			report_term('Status', report_status(e.starts, e.ends)),
-			report_term('Units', format('%s <small>(%s)</small>', to_char(a.units, 'FM999,999,999,999,990'), report_label(e.unit))),
-			report_term('Runs', report_dates(e.starts, e.ends, e.time_zone)),
-			report_term('Data up to', report_time(a.as_of, e.time_zone))))
+	SELECT concat(E'<header>\n<p class="eyebrow">Experiment report &#183; ' || report_label(e.experiment) || E'</p>\n',
+				  '<h1>' || report_label(e.name) || E'</h1>\n',
+				  '<p class="lead">' || report_escape(e.hypothesis) || E'</p>\n',
+				  E'<dl class="facts">\n',
+				  report_term('Status', report_status(e.starts, e.ends)),
+				  report_term('Units', format('%s <small>(%s)</small>', to_char(a.units, 'FM999,999,999,999,990'), report_label(e.unit))),
+				  report_term('Runs', report_dates(e.starts, e.ends, e.time_zone)),
+				  report_term('Data up to', report_time(a.as_of, e.time_zone)),
+				  E'</dl>\n</header>\n')
 	FROM experiments AS e JOIN analyses AS a ON a.experiment = e.experiment
 	WHERE e.experiment = report_header.experiment;
 END;
@@ -125,32 +126,41 @@ COMMENT ON FUNCTION report_decision(text) IS 'section: what was decided, and wha
 CREATE FUNCTION report_checks(checks experiment_health[], caption text) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-	SELECT format(E'<div class="scroll"><table>\n<caption>%s</caption>\n<thead><tr><th scope="col">Status</th><th scope="col">Check</th><th scope="col">What was found</th></tr></thead>\n<tbody>\n%s</tbody></table></div>\n',
-		caption, string_agg(format(E'<tr><td>%s</td><th scope="row">%s</th><td>%s</td></tr>\n', report_pill(c.status),
-								   report_escape(replace(c.check_name, '_', ' ')), report_escape(c.detail)), '' ORDER BY c.place))
-	FROM unnest(checks) AS c
-	HAVING count(*) > 0;
+	SELECT report_table(caption, '{Status,Check,What was found}', NULL,
+						string_agg(format(E'<tr><td>%s</td><th scope="row">%s</th><td>%s</td></tr>\n', report_pill(c.status),
+										  report_escape(replace(c.check_name, '_', ' ')), report_escape(c.detail)), '' ORDER BY c.place))
+	FROM unnest(checks) AS c;
 END;
 COMMENT ON FUNCTION report_checks(experiment_health[], text) IS 'checks as a table; NULL if there are none';
+
+CREATE FUNCTION report_number_cells(numbers text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT string_agg('<td class="num">' || report_figures(n) || '</td>', '' ORDER BY place)
+	FROM unnest(numbers) WITH ORDINALITY AS u (n, place);
+END;
+COMMENT ON FUNCTION report_number_cells(text[]) IS 'formatted numbers as cells of a table';
 
 CREATE FUNCTION report_split(experiment text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT E'<div class="scroll"><table>\n<caption>Units by variant</caption>\n<thead><tr><th scope="col">Variant</th><th scope="col" class="num">Planned</th><th scope="col" class="num">Units</th><th scope="col" class="num">Share</th></tr></thead>\n<tbody>\n'
-		   || string_agg(format(E'<tr><th scope="row">%s%s%s</th><td class="num">%s</td><td class="num">%s</td><td class="num">%s</td></tr>\n',
-								report_label(s.variant), CASE WHEN s.is_control THEN ' <small>(control)</small>' END,
-								'<br/><small>' || report_escape(s.description) || '</small>',
-								report_figures(report_value(s.weight / s.weights, 'proportion')),
-								to_char(s.n, 'FM999,999,999,990'), report_figures(report_value(s.n / nullif(s.units, 0), 'proportion'))), '' ORDER BY s.place)
-		   || E'</tbody></table></div>\n'
-	FROM (SELECT v.*, coalesce(c.n, 0) AS n, sum(v.weight) OVER () AS weights, sum(coalesce(c.n, 0)) OVER ()::float8 AS units
-		  FROM variants AS v
-		  LEFT JOIN (SELECT DISTINCT ON (u.variant) u.variant, u.n
-					 FROM report_lines(report_split.experiment) AS l
-					 CROSS JOIN LATERAL (VALUES (l.variant, l.n), (l.control, l.n_control)) AS u (variant, n)
-					 ORDER BY u.variant, l.place) AS c ON c.variant = v.variant
-		  WHERE v.experiment = report_split.experiment) AS s
-	HAVING count(*) > 0;
+	WITH counted AS (
+		SELECT DISTINCT ON (u.variant) u.variant, u.n
+		FROM report_lines(report_split.experiment) AS l
+		CROSS JOIN LATERAL (VALUES (l.variant, l.n), (l.control, l.n_control)) AS u (variant, n)
+		ORDER BY u.variant, l.place
+	), split AS (
+		SELECT v.*, coalesce(c.n, 0) AS n, v.weight / sum(v.weight) OVER () AS planned,
+			   c.n / nullif(sum(c.n) OVER (), 0)::float8 AS share
+		FROM variants AS v LEFT JOIN counted AS c ON c.variant = v.variant
+		WHERE v.experiment = report_split.experiment
+	)
+	SELECT report_table('Units by variant', '{Variant,Planned,Units,Share}', 2,
+						string_agg(concat('<tr><th scope="row">', report_label(s.variant), CASE WHEN s.is_control THEN ' <small>(control)</small>' END,
+										  '<br/><small>' || report_escape(s.description) || '</small>', '</th>',
+										  report_number_cells(ARRAY[report_value(s.planned, 'proportion'), to_char(s.n, 'FM999,999,999,990'),
+																	report_value(s.share, 'proportion')]), E'</tr>\n'), '' ORDER BY s.place))
+	FROM split AS s;
 END;
 COMMENT ON FUNCTION report_split(text) IS 'the variants, and how many units each has';
 
@@ -194,20 +204,36 @@ END;
 COMMENT ON FUNCTION report_forest_row(report_line, report_axis, text, bigint) IS
 'a row of a forest plot; the first of a group has the number of the group''s rows, others NULL';
 
+CREATE FUNCTION report_forest_head(group_title text, axis report_axis) RETURNS text
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+	SELECT '<thead role="rowgroup"><tr role="row">'
+		   || string_agg(format('<th role="columnheader" scope="col"%s>%s</th>', ' class="' || class || '"', title), '' ORDER BY place)
+		   || E'</tr></thead>\n'
+	FROM (VALUES (1, NULL, group_title), (2, NULL, 'Variant'),
+				 (3, 'figure', '<span class="hidden">Interval on a common axis</span>' || report_scale_svg(axis)),
+				 (4, 'num', 'Lift, interval'), (5, 'num', 'p, adjusted'), (6, NULL, 'Outcome')) AS v (place, class, title);
+END;
+COMMENT ON FUNCTION report_forest_head(text, report_axis) IS 'the titles of a forest plot, with its axis';
+
 CREATE FUNCTION report_forest(lines report_line[], caption text, group_title text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	WITH a AS MATERIALIZED (SELECT x.axis, report_grid(x.axis) AS grid FROM (SELECT report_axis(lines, 5) AS axis OFFSET 0) AS x)
-	SELECT format(E'<table class="forest" role="table">\n<caption>%s</caption>\n<thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">%s</th><th role="columnheader" scope="col">Variant</th><th role="columnheader" scope="col" class="figure"><span class="hidden">Interval on a common axis</span>%s</th><th role="columnheader" scope="col" class="num">Lift, interval</th><th role="columnheader" scope="col" class="num">p, adjusted</th><th role="columnheader" scope="col">Outcome</th></tr></thead>\n',
-				  caption, group_title, report_scale_svg((SELECT a.axis FROM a)))
-		   || string_agg(g.body, '' ORDER BY g.place) || E'</table>\n'
-	FROM (SELECT min(r.place) AS place, format(E'<tbody role="rowgroup">\n%s</tbody>\n',
-				 string_agg(report_forest_row(r.line, r.axis, r.grid, CASE WHEN r.nth = 1 THEN r.rows END), '' ORDER BY r.place)) AS body
-		  FROM (SELECT l AS line, l.place, l.heading, l.note, a.axis, a.grid, count(*) OVER w AS rows,
-					   row_number() OVER (w ORDER BY l.place) AS nth
-				FROM unnest(lines) AS l CROSS JOIN a
-				WINDOW w AS (PARTITION BY l.heading, l.note)) AS r
-		  GROUP BY r.heading, r.note) AS g
+	WITH a AS MATERIALIZED (
+		SELECT x.axis, report_grid(x.axis) AS grid FROM (SELECT report_axis(lines, 5) AS axis OFFSET 0) AS x
+	), l AS (
+		SELECT u AS line, u.place, min(u.place) OVER w AS first, count(*) OVER w AS rows
+		FROM unnest(lines) AS u
+		WINDOW w AS (PARTITION BY u.heading, u.note)
+	), groups AS (
+		SELECT l.first, format(E'<tbody role="rowgroup">\n%s</tbody>\n', string_agg(
+			report_forest_row(l.line, a.axis, a.grid, CASE WHEN l.place = l.first THEN l.rows END), '' ORDER BY l.place)) AS body
+		FROM l CROSS JOIN a
+		GROUP BY l.first
+	)
+	SELECT format(E'<table class="forest" role="table">\n<caption>%s</caption>\n', caption)
+		   || report_forest_head(group_title, (SELECT a.axis FROM a)) || string_agg(g.body, '' ORDER BY g.first) || E'</table>\n'
+	FROM groups AS g
 	HAVING count(*) > 0;
 END;
 COMMENT ON FUNCTION report_forest(report_line[], text, text) IS 'results as a table with a picture of each interval on an axis of all';
@@ -215,20 +241,13 @@ COMMENT ON FUNCTION report_forest(report_line[], text, text) IS 'results as a ta
 CREATE FUNCTION report_numbers(lines report_line[], caption text) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-	SELECT format(E'<div class="scroll" tabindex="0" role="region" aria-label="%s"><table>\n<caption>%1$s</caption>\n<thead><tr>%s</tr></thead>\n<tbody>\n', caption,
-				  (SELECT string_agg(format('<th scope="col"%s>%s</th>', CASE WHEN place > 2 THEN ' class="num"' END, title), '' ORDER BY place)
-				   FROM unnest('{Metric,Variant,Units,Units of control,Value,Value of control,Difference,Interval,p,"p, adjusted",Test}'::text[])
-						WITH ORDINALITY AS h (title, place)))
-		   || string_agg(format('<tr><th scope="row">%s</th><td>%s</td>', report_label(l.heading), report_label(l.variant))
-				|| (SELECT string_agg('<td class="num">' || report_figures(c) || '</td>', '' ORDER BY place)
-					FROM unnest(ARRAY[to_char(l.n, 'FM999,999,999,990'), to_char(l.n_control, 'FM999,999,999,990'),
+	SELECT report_table(caption, '{Metric,Variant,Test,Units,Units of control,Value,Value of control,Difference,Interval,p,"p, adjusted"}', 4,
+		string_agg(concat('<tr><th scope="row">', report_label(l.heading), '</th><td>', report_label(l.variant), '</td><td>', report_escape(l.method), '</td>',
+			report_number_cells(ARRAY[to_char(l.n, 'FM999,999,999,990'), to_char(l.n_control, 'FM999,999,999,990'),
 									  report_value(l.estimate, l.kind), report_value(l.estimate_control, l.kind), report_diff(l.diff, l.kind),
 									  report_interval(NULL, NULL, NULL, l.diff_low, l.diff_high, l.kind),
-									  report_p(l.p_value), report_p(l.p_adjusted)]) WITH ORDINALITY AS c (c, place))
-				|| format(E'<td>%s</td></tr>\n', report_escape(l.method)), '' ORDER BY l.place)
-		   || E'</tbody></table></div>\n'
-	FROM unnest(lines) AS l
-	HAVING count(*) > 0;
+									  report_p(l.p_value), report_p(l.p_adjusted)]), E'</tr>\n'), '' ORDER BY l.place))
+	FROM unnest(lines) AS l;
 END;
 COMMENT ON FUNCTION report_numbers(report_line[], text) IS 'results as a table of all numbers';
 
@@ -286,7 +305,7 @@ CREATE FUNCTION report_series_caption(s report_series) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
 	SELECT format('<b>%s</b> %s <small>%s</small>', report_label(s.variant), report_figures(report_point_effect(l.last, s.relative, s.kind)),
-				  report_figures(report_interval(CASE WHEN s.relative THEN (l.last).value END, (l.last).low, (l.last).high, (l.last).low, (l.last).high, s.kind)))
+				  report_figures(report_point_interval(l.last, s.relative, s.kind)))
 	FROM (SELECT (array_agg(p ORDER BY p.day DESC))[1] AS last FROM unnest(s.points) AS p WHERE p.value IS NOT NULL) AS l;
 END;
 COMMENT ON FUNCTION report_series_caption(report_series) IS 'a variant, and where its estimate and band are on the last day';
@@ -310,14 +329,11 @@ COMMENT ON FUNCTION report_charts(report_series[]) IS 'the charts of a metric, a
 CREATE FUNCTION report_day_table(series report_series[]) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format(E'<div class="scroll" tabindex="0" role="region" aria-label="By day"><table>\n<caption>%s by day, cumulative</caption>\n<thead><tr><th scope="col">Day</th><th scope="col">Variant</th><th scope="col" class="num">%s</th><th scope="col" class="num">Band</th></tr></thead>\n<tbody>\n',
-				  report_label(min(s.metric)), CASE WHEN bool_or(s.relative) THEN 'Lift' ELSE 'Difference' END)
-		   || string_agg(format(E'<tr><th scope="row">%s%s</th><td>%s</td><td class="num">%s</td><td class="num">%s</td></tr>\n',
-								to_char(p.day::timestamp, 'YYYY-MM-DD'), CASE WHEN p.complete THEN '' ELSE ' <small>(not over)</small>' END, report_label(s.variant),
-								report_figures(report_point_effect(p, s.relative, s.kind)),
-								report_figures(report_interval(CASE WHEN s.relative THEN p.value END, p.low, p.high, p.low, p.high, s.kind))),
-						 '' ORDER BY p.day, s.variant_place, s.variant)
-		   || E'</tbody></table></div>\n'
+	SELECT report_table('Day by day, cumulative', ARRAY['Day', 'Variant', CASE WHEN bool_or(s.relative) THEN 'Lift' ELSE 'Difference' END, 'Band'], 3,
+		string_agg(concat('<tr><th scope="row">', to_char(p.day::timestamp, 'YYYY-MM-DD'), CASE WHEN NOT p.complete THEN ' <small>(not over)</small>' END,
+						  '</th><td>', report_label(s.variant), '</td>',
+						  report_number_cells(ARRAY[report_point_effect(p, s.relative, s.kind), report_point_interval(p, s.relative, s.kind)]), E'</tr>\n'),
+				   '' ORDER BY p.day, s.variant_place, s.variant))
 	FROM unnest(series) AS s CROSS JOIN unnest(s.points) AS p;
 END;
 COMMENT ON FUNCTION report_day_table(report_series[]) IS 'the numbers of the charts of a metric';
@@ -326,7 +342,8 @@ CREATE FUNCTION report_over_time(experiment text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT report_section('time', 'Over time', format(
-		E'<p class="soft">All units exposed, and all that happened, up to the end of each day. The band is an always-valid %s interval: it may be read on every day, and is wider than one that is read once.</p>\n',
+		'<p class="soft">All units exposed, and all that happened, up to the end of each day. '
+		|| E'The band is an always-valid %s interval: it may be read on every day, and is wider than one that is read once.</p>\n',
 		report_figures(report_level(min(m.alpha))))
 		|| string_agg(CASE WHEN m.nth = 1
 			THEN format(E'<h3>%s</h3>\n', report_label(m.metric)) || report_charts(m.series) || report_details('Numbers by day', report_day_table(m.series))
@@ -342,7 +359,8 @@ CREATE FUNCTION report_segments(experiment text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT report_section('segments', 'Segments',
-		E'<p class="soft">Segments are for questions, not for answers: with many of them, some differ by chance. Their p-values are adjusted (Holm) within a metric and a segment.</p>\n'
+		'<p class="soft">Segments are for questions, not for answers: with many of them, some differ by chance. '
+		|| E'Their p-values are adjusted (Holm) within a metric and a segment.</p>\n'
 		|| string_agg(CASE WHEN f.nth = 1 THEN format(E'<h3>%s</h3>\n', report_label(f.metric)) || f.forest
 						   ELSE report_details(report_label(f.metric), f.forest) END, '' ORDER BY f.nth))
 	FROM (SELECT g.metric, row_number() OVER (ORDER BY g.place) AS nth,

@@ -18,7 +18,7 @@ COMMENT ON FUNCTION report_test(text) IS 'what the method of a comparison is cal
 CREATE FUNCTION report_tests(lines report_line[]) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-	SELECT string_agg(format('%s: %s <small>(%s)</small>', t.metrics, coalesce(report_test(t.method), 'see the reference'), report_escape(t.method)), '<br/>' ORDER BY t.place)
+	SELECT string_agg(concat(t.metrics, ': ', report_test(t.method), ' <small>(' || report_escape(t.method) || ')</small>'), '<br/>' ORDER BY t.place)
 	FROM (SELECT l.method, min(l.place) AS place, string_agg(DISTINCT report_label(l.heading), ', ') AS metrics
 		  FROM unnest(lines) AS l GROUP BY l.method) AS t;
 END;
@@ -46,25 +46,30 @@ COMMENT ON FUNCTION report_metric_notes(text) IS 'how each metric is defined';
 CREATE FUNCTION report_methods(experiment text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT report_section('methods', 'How it was computed', '<dl class="notes">' || E'\n' || concat(
+	SELECT report_section('methods', 'How it was computed', concat(E'<dl class="notes">\n',
 		report_term('Tests', report_tests(l.lines)),
 		report_term('Read', CASE e.method
 			WHEN 'sequential' THEN 'At any time: p-values and intervals hold however often they are looked at.'
 			ELSE 'Once, ' || coalesce('at ' || report_count(e.planned_n, 'unit') || ' per variant', 'when the experiment ends')
 				 || '. Looked at every day until it is significant, such a p-value finds effects that are not there.' END),
 		report_term('Level', format('alpha %s: %s intervals', trim_scale(e.alpha::numeric), report_figures(report_level(e.alpha)))),
-		report_term('Many metrics', CASE e.correction WHEN 'none' THEN 'p-values are not adjusted for the number of metrics and variants.'
-			ELSE format('p-values of primary and secondary metrics of all variants are adjusted together (%s). Guardrails must all hold and need no adjustment. Intervals are of each comparison alone.', e.correction) END),
+		report_term('Many metrics', CASE e.correction
+			WHEN 'none' THEN 'p-values are not adjusted for the number of metrics and variants.'
+			ELSE format('p-values of primary and secondary metrics of all variants are adjusted together (%s). ', e.correction) END
+			|| 'Guardrails must all hold and need no adjustment. Intervals are of each comparison alone.'),
 		report_term('Control', (SELECT report_label(v.variant) FROM variants AS v WHERE v.experiment = e.experiment AND v.is_control)),
 		report_term('Dates', concat_ws('; ', report_dates(e.starts, e.ends, e.time_zone), 'days and times in ' || report_escape(e.time_zone))),
 		report_term('Data', format('up to %s; analysed %s', report_time(a.as_of, e.time_zone), report_time(a.analyzed_at, e.time_zone))),
 		report_term('Units', concat_ws('; ', report_escape(e.unit), 'exposures from ' || report_escape(e.exposures),
 			'a unit seen in several variants is ' || CASE e.crossovers WHEN 'drop' THEN 'left out' ELSE 'counted in the first' END,
 			'an exposed unit without events counts as 0')),
-		report_term('Lift', 'the difference in percent of the control''s value; its interval by the delta method'),
-		report_term('Interval', format('In %s of experiments, such an interval holds the true effect. All values in it are compatible with the data; those outside are not.', report_figures(report_level(e.alpha)))),
-		report_term('p', 'How often chance alone would show a difference as large as this one, or larger, if there were none. It is not the chance that the treatment works.'))
-		|| E'</dl>\n' || report_details('Metrics', '<dl class="notes">' || report_metric_notes(report_methods.experiment) || '</dl>'))
+		report_term('Lift', 'The difference in percent of the control''s value; its interval by the delta method.'),
+		report_term('Interval', format('Made so that %s of such intervals hold the true effect. Values in it are compatible with the data.',
+									   report_figures(report_level(e.alpha)))),
+		report_term('p', 'How often chance alone would show a difference as large as this one, or larger, if there were none. '
+						 || 'It is not the chance that the treatment works.'),
+		E'</dl>\n',
+		report_details('Metrics', E'<dl class="notes">\n' || report_metric_notes(report_methods.experiment) || '</dl>')))
 	FROM experiments AS e
 	JOIN analyses AS a ON a.experiment = e.experiment
 	CROSS JOIN (SELECT array_agg(r ORDER BY r.place) AS lines FROM report_lines(report_methods.experiment) AS r) AS l

@@ -4,7 +4,8 @@ CREATE FUNCTION report_page(experiment text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT concat(
-		E'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n<meta name="viewport" content="width=device-width, initial-scale=1"/>\n',
+		E'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n',
+		E'<meta name="viewport" content="width=device-width, initial-scale=1"/>\n',
 		E'<meta name="color-scheme" content="light dark"/>\n',
 		format(E'<title>%s: experiment report</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n', report_escape(e.name), report_style()),
 		report_header(report_page.experiment), report_decision(report_page.experiment), report_health(report_page.experiment), report_results(report_page.experiment),
