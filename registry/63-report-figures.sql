@@ -178,8 +178,8 @@ CREATE FUNCTION report_chart(points report_point[], axis report_axis, levels tex
 RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
-	SELECT format(E'<figure class="chart"><figcaption>%s</figcaption>\n<div class="plot"><svg width="100%%" height="190" role="img" '
-				  || 'aria-labelledby="%s-t %2$s-d"><title id="%2$s-t">%s</title><desc id="%2$s-d">%s</desc>',
+	SELECT format(E'<figure class="chart"><figcaption>%1$s</figcaption>\n<div class="plot"><svg width="100%%" height="190" role="img" '
+				  || 'aria-labelledby="%2$s-t %2$s-d"><title id="%2$s-t">%3$s</title><desc id="%2$s-d">%4$s</desc>',
 				  caption, id, report_escape(title),
 				  format('From %s on %s to %s on %s, with a band that may be read on every day.',
 						 report_figures(report_point_effect(p.points[1], relative, kind)), to_char((p.points[1]).day::timestamp, 'YYYY-MM-DD'),

@@ -50,9 +50,9 @@ COMMENT ON FUNCTION report_wrap(text, text) IS 'text in lines of 100 columns';
 CREATE FUNCTION report_column(x float8, axis report_axis) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT round(35 * report_place(x, axis))::integer;
+	SELECT round(33 * report_place(x, axis))::integer;
 END;
-COMMENT ON FUNCTION report_column(float8, report_axis) IS 'where on the axis, in 36 columns from 0';
+COMMENT ON FUNCTION report_column(float8, report_axis) IS 'where on the axis, in 34 columns from 0';
 
 CREATE FUNCTION report_text_bar(line report_line, axis report_axis) RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -65,16 +65,16 @@ BEGIN ATOMIC
 	SELECT string_agg(CASE
 		WHEN k = c.lift AND c.inside THEN CASE WHEN line.outcome = 'open' THEN 'o' ELSE '*' END
 		WHEN k = 0 AND c.more_low THEN '<'
-		WHEN k = 35 AND c.more_high THEN '>'
+		WHEN k = 33 AND c.more_high THEN '>'
 		WHEN k = c.low THEN '['
 		WHEN k = c.high THEN ']'
 		WHEN k = c.margin THEN ':'
 		WHEN k BETWEEN c.low AND c.high THEN '-'
 		WHEN k = c.zero THEN '|'
 		ELSE ' ' END, '' ORDER BY k)
-	FROM c CROSS JOIN generate_series(0, 35) AS k;
+	FROM c CROSS JOIN generate_series(0, 33) AS k;
 END;
-COMMENT ON FUNCTION report_text_bar(report_line, report_axis) IS 'a lift and its interval in 36 columns: [--*--]';
+COMMENT ON FUNCTION report_text_bar(report_line, report_axis) IS 'a lift and its interval in 34 columns: [--*--]';
 
 -- Numbers at the ticks, where they do not touch each other.
 CREATE FUNCTION report_text_scale(axis report_axis) RETURNS text
@@ -93,7 +93,7 @@ LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
 	SELECT concat_ws(' ', report_fit('  ' || report_plain(line.variant), 19), report_text_bar(line, axis),
 		report_right(report_effect(line.lift, line.lift_low, line.lift_high, line.diff, line.kind), 9),
-		report_right(regexp_replace(report_interval(line.lift, line.lift_low, line.lift_high, line.diff_low, line.diff_high, line.kind), ' (%|pp) to', ' to'), 17),
+		report_right(regexp_replace(report_interval(line.lift, line.lift_low, line.lift_high, line.diff_low, line.diff_high, line.kind), ' (%|pp) to', ' to'), 18),
 		report_right(report_p(coalesce(line.p_adjusted, line.p_value)), 8), line.outcome);
 END;
 COMMENT ON FUNCTION report_text_line(report_line, report_axis) IS 'a result on a line';
@@ -116,7 +116,7 @@ BEGIN ATOMIC
 		CROSS JOIN LATERAL report_wrap('', format('LIFT against %s, %s intervals', l.control, report_level(e.alpha))) AS w
 		WHERE l.place = 1
 		UNION ALL
-		SELECT 0, 1, report_fit(report_text_scale(a.axis), 61) || 'lift          interval  p (adj.)' FROM a WHERE EXISTS (SELECT FROM lines)
+		SELECT 0, 1, concat_ws(' ', report_fit(report_text_scale(a.axis), 57), report_right('lift', 6), report_right('interval', 18), 'p (adj.)') FROM a WHERE EXISTS (SELECT FROM lines)
 		UNION ALL
 		SELECT l.first, 0, rtrim(report_fit(l.heading, 100)) FROM lines AS l WHERE l.place = l.first
 		UNION ALL
