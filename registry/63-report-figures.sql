@@ -117,7 +117,7 @@ COMMENT ON FUNCTION report_point_interval(report_point, boolean, text) IS 'the b
 CREATE FUNCTION report_point_text(x float8, y float8, axis report_axis) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT round(1000 * x) || ' ' || round((1000 * (1 - least(greatest((y - axis.low) / (axis.high - axis.low), -1), 2)))::numeric, 1);
+	SELECT round((1000 * x)::numeric) || ' ' || round((1000 * (1 - least(greatest((y - axis.low) / (axis.high - axis.low), -1), 2)))::numeric, 1);
 END;
 COMMENT ON FUNCTION report_point_text(float8, float8, report_axis) IS 'a point of a path';
 

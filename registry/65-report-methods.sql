@@ -29,12 +29,12 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT string_agg(report_term(report_label(k.metric), concat_ws('; ',
 			report_escape(k.description),
-			k.kind || CASE WHEN k.kind = 'quantile' THEN ' ' || k.quantile ELSE '' END
+			k.kind || CASE WHEN k.kind = 'quantile' THEN ' ' || trim_scale(k.quantile::numeric) ELSE '' END
 				   || coalesce(' of ' || (SELECT string_agg(report_label(c), ', ' ORDER BY place) FROM unnest(k.components) WITH ORDINALITY AS u (c, place)), ''),
 			'events within ' || k.metric_window || ' of the first exposure',
 			CASE WHEN k.covariate_column IS NOT NULL OR k.covariate_window IS NOT NULL THEN
 				'adjusted for ' || concat_ws(' ', coalesce(report_escape(k.covariate_column), 'the metric itself'), 'in the ' || k.covariate_window || ' before exposure') END,
-			'winsorised' || nullif(concat(' below ' || k.winsor_low, ' above ' || k.winsor_high), ''),
+			'winsorised' || nullif(concat(' below the ' || report_number(100 * k.winsor_low) || ' % point', ' above the ' || report_number(100 * k.winsor_high) || ' % point'), ''),
 			CASE WHEN em.role = 'guardrail' AND k.margin IS NOT NULL THEN
 				'may get worse by ' || CASE WHEN k.relative THEN ltrim(report_figures(report_percent(k.margin, report_decimals(k.margin))), '+') ELSE report_number(k.margin) END END,
 			CASE k.better WHEN 'lower' THEN 'lower is better' END)), '' ORDER BY em.role <> 'primary', em.role = 'guardrail', em.place)
