@@ -107,7 +107,7 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT report_section('decision', 'Decision', concat(
 		report_decisions(report_decision.experiment),
-		(SELECT E'<div class="cards">\n'
+		(SELECT E'<p class="soft">What the rules recommend, and why:</p>\n<div class="cards">\n'
 				|| string_agg(format(E'<article class="card %s">\n<h3>%s</h3>\n<p class="verdict">%s</p>\n%s%s</article>\n',
 									 report_class(s.recommendation), report_label(s.variant), report_pill(coalesce(s.recommendation, 'no recommendation')),
 									 report_headline(l, s.alpha),

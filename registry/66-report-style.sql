@@ -36,10 +36,10 @@ dd { margin: 0; }
 .facts dd { font-weight: 600; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr)); gap: 1rem; }
 .card, .decided { background: var(--card); border: 1px solid var(--line); border-radius: 0.75rem; padding: 1.25rem 1.5rem; break-inside: avoid; }
-.card { border-top: 4px solid var(--open); }
+.card { border-top: 4px solid var(--open); border-radius: 0.25rem 0.25rem 0.75rem 0.75rem; }
 .card.good { border-top-color: var(--good); } .card.bad { border-top-color: var(--bad); } .card.wait { border-top-color: var(--wait); }
 .card h3 { color: var(--soft); font-weight: 500; margin: 0; }
-.decided { margin-bottom: 1rem; border-left: 4px solid var(--open); }
+.decided { margin-bottom: 1.25rem; border-left: 4px solid var(--open); border-radius: 0.25rem 0.75rem 0.75rem 0.25rem; }
 .decided.good { border-left-color: var(--good); } .decided.bad { border-left-color: var(--bad); } .decided.wait { border-left-color: var(--wait); }
 .decided p:last-child { margin: 0; }
 .verdict .pill { font-size: 1.0625rem; padding: 0.25rem 0.875rem; }
