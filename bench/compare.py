@@ -66,7 +66,7 @@ def database():
     execute("CREATE DATABASE " + name, dbname=before)
     os.environ["PGDATABASE"] = name
     try:
-        execute("CREATE EXTENSION expstat")
+        execute("CREATE EXTENSION expstat", "CREATE EXTENSION pg_prewarm")
         yield
     finally:
         os.environ["PGDATABASE"] = before
