@@ -8,7 +8,7 @@ FORMULAS = stats noncentral duration linear sequential hash hash32 bucket digest
 	poisson arms value_table moments bootstrap_state estimate compare covariates strata \
 	posterior goodness multinomial adjust orderstat trimmed oneway independence doubly_robust \
 	resampled group_sequential power history
-SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io comparison_rows \
+SQL_FACING = arguments row moments_io moments_functions metric_array aggregates bootstrap_io comparison_rows \
 	samples segments estimators comparisons monitoring stratified bayes \
 	group_sequential_functions srm chi_square anova heterogeneity novelty \
 	aipw multiple ranks quantiles outliers bootstrap assign_method hashes assign layer \
@@ -40,8 +40,8 @@ $(DATA_built): $(SQL_PARTS)
 
 $(OBJS): $(wildcard src/*.h)
 
-# The loop over co-moments, which runs for every row, is worth vectors.
-src/aggregates.o: CFLAGS += -O3
+# The loops over the metrics of every row are worth vectors.
+src/aggregates.o src/metric_array.o: CFLAGS += -O3
 # So are those over the replicates of a bootstrap.
 src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 

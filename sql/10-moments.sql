@@ -119,6 +119,11 @@ CREATE AGGREGATE moments_agg(ys float8[], variant text) (
 COMMENT ON AGGREGATE moments_agg(float8[], text) IS
 'moments of up to 64 metrics by variant; rows are units; a NULL element skips the row';
 
+CREATE FUNCTION metric_array(VARIADIC "any") RETURNS float8[]
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION metric_array("any") IS
+'up to 100 metrics of a row as an array for the aggregates: ARRAY[...], but faster, and of numbers of any type and booleans';
+
 CREATE AGGREGATE moments_diagonal_agg(ys float8[], variant text) (
 	SFUNC = moments_accum_diagonal, STYPE = moments, SSPACE = 2048,
 	COMBINEFUNC = moments_combine, FINALFUNC = moments_final, PARALLEL = SAFE
