@@ -19,7 +19,7 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
+REGRESS = install moments comparisons scorecard estimators sequential srm srm_sequential chi_square anova \
 	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide plans
 REGRESS_OPTS = --inputdir=test
 

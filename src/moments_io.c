@@ -78,8 +78,10 @@ check_metrics(int64 metrics, MomentsShape shape, int errorcode)
 
 	if (metrics < least || metrics > most)
 		ereport(ERROR,
-				(errcode(errorcode), errmsg("invalid moments: " INT64_FORMAT " metrics", metrics),
-				 errhint("A state of version %d has from %d to %d metrics.", shape, least, most)));
+				(errcode(errorcode),
+				 errmsg("invalid moments: " INT64_FORMAT " metrics in format version %d", metrics,
+						shape),
+				 errhint("A state of this version has from %d to %d metrics.", least, most)));
 }
 
 /* The shape that a format version stands for. */
