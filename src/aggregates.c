@@ -224,7 +224,7 @@ moments_accum_pair_control(PG_FUNCTION_ARGS)
  * Without a branch for each, and in vectors: adding one to an exponent of all
  * ones, that of infinity and NaN, carries into the place of the sign.
  */
-static inline bool
+static pg_attribute_always_inline bool
 all_finite(const double *values, int count)
 {
 	uint64 carry = 0;
@@ -240,7 +240,7 @@ all_finite(const double *values, int count)
 }
 
 /* The metrics that an array holds; NULL if one of them is. */
-static const double *
+static pg_attribute_always_inline const double *
 array_metrics(FunctionCallInfo fcinfo, int most, int *k)
 {
 	ArrayType	 *array = PG_GETARG_ARRAYTYPE_P(1);
