@@ -80,6 +80,16 @@ def test_scorecard_is_every_function_of_one_metric(db, units):
     assert db.rows(call % "m") == db.rows(call % "whole")
 
 
+def test_segments(db, units):
+    """Aggregates over the states of segments take them without covariances, too."""
+    db.run("CREATE TEMP TABLE card_segments AS SELECT id % 9 AS g, moments_diagonal_agg(metric_array(m1, m2), v) AS m, "
+           "moments_agg(metric_array(m1, m2), v) AS whole FROM card_units WHERE v <> 'rare' GROUP BY 1")
+    for call in ("stratified_t(%s ORDER BY g)", "heterogeneity(%s ORDER BY g)", "heterogeneity(%s, 'b' ORDER BY g)"):
+        assert db.one("SELECT (%s)::text = (%s)::text FROM card_segments" % (call % "m", call % "whole")), call
+    call = "SELECT to_jsonb(r)::text FROM (SELECT array_agg(%s ORDER BY g) AS s FROM card_segments) q, stratified_t(s, metric => 2) r"
+    assert db.rows(call % "m") == db.rows(call % "whole") != []
+
+
 def test_arrays_are_arrays(db, units):
     assert db.one("SELECT m = built AND m::text = built::text FROM card")
     assert db.one("SELECT bool_and(metric_array(m1, m2, m3, m50) = ARRAY[m1, m2, m3, m50]) FROM card_units")
