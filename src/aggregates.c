@@ -263,7 +263,7 @@ Datum
 moments_accum_array(PG_FUNCTION_ARGS)
 {
 	const double *ys = NULL;
-	int			  k;
+	int			  k = 0;
 
 	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
 		ys = array_metrics(fcinfo, MOMENTS_METRICS_MAX, &k);
@@ -277,7 +277,7 @@ Datum
 moments_accum_diagonal(PG_FUNCTION_ARGS)
 {
 	const double *ys = NULL;
-	int			  k;
+	int			  k = 0;
 	text		 *label;
 	Moments		 *m;
 	Arm			 *arm;
