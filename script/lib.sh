@@ -214,7 +214,7 @@ python_environment() {
     (
         flock 9
         [ ! -e "$venv/complete" ] || exit 0
-        echo "installing $(grep -Ev '^(#|$)' "$requirements" | tr '\n' ' ')in $venv" >&2
+        echo "installing the packages of $requirements in $venv" >&2
         rm -rf "$venv"
         /usr/bin/python3 -m venv "$venv" &&
             "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2 &&
