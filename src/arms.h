@@ -12,6 +12,10 @@
 
 #include "postgres.h"
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h" /* part of postgres.h before */
+#endif
+
 #define ARMS_MAX	  1000 /* more is almost surely a unit id */
 #define ARM_LABEL_MAX 255  /* bytes, likewise */
 
