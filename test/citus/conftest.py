@@ -45,7 +45,7 @@ def fill(db):
                       ["DE", "FR", None, "it's, \"IT\""][rng.integers(4)], bool(rng.random() < 0.3 + 0.1 * treated),
                       float(1 + x + rng.lognormal(0, 1) * (1 + 0.3 * treated)), float(x) if rng.random() < 0.9 else None,
                       float(rng.integers(1, 9)), "abc"[rng.integers(3 - treated)]))
-        for _ in range(rng.integers(1, 4)):
+        for _ in range(rng.integers(1, 4) if i % 50 else 0):
             moved = rng.random() < 0.01
             exposures.append((i, "control" if bool(treated) == moved else "treatment",
                               "2026-03-%02d %02d:%02d:%02d.%06d+00" % (
@@ -72,9 +72,6 @@ def db():
         db.run(TABLES)
     distribute(db)
     fill(db)
-    for (name,) in db.rows("SELECT DISTINCT t.typname FROM pg_proc AS p JOIN pg_type AS t ON t.oid = p.prorettype "
-                           "WHERE p.prokind = 'a' AND t.typtype = 'c' AND p.pronamespace = 'public'::regnamespace"):
-        psycopg2.extras.register_composite("public." + name, db.connection)
     yield db
     db.close()
 
@@ -98,6 +95,9 @@ class Twice:
 
     def __init__(self, db):
         self.db = db
+        for (name,) in db.rows("SELECT DISTINCT t.typname FROM pg_proc AS p JOIN pg_type AS t ON t.oid = p.prorettype "
+                               "WHERE p.prokind = 'a' AND t.typtype = 'c' AND p.pronamespace = 'public'::regnamespace"):
+            psycopg2.extras.register_composite("public." + name, db.connection)
 
     def over(self, schema):
         self.db.run("SET search_path = %s, public" % schema)
