@@ -111,6 +111,13 @@ class Twice:
         same(many, one)
         return many
 
+    def in_parts(self, sql, name):
+        """Do the workers aggregate, and the coordinator only combines their states?  (From 14 on they are binary.)"""
+        plan = self.plan(sql)
+        binary = "binary_" if "coord_binary_combine_agg(" in plan else ""
+        assert "coord_%scombine_agg(" % binary in plan, plan
+        assert "worker_%spartial_agg('public.%s(" % (binary, name) in plan, plan
+
     def plan(self, sql):
         """The plan over the distributed tables, as text."""
         return "\n".join(line[0] for line in self.over("many").rows("EXPLAIN (VERBOSE, COSTS off) " + sql))

@@ -50,7 +50,7 @@ def test_exposures_join_metrics(twice, log):
     sql = ("SELECT (u.first).crossover, welch_t(m.y, (u.first).variant) "
            "FROM (SELECT unit_id, first_exposure(variant, exposed_at) AS first FROM log GROUP BY unit_id) AS u "
            "JOIN units AS m USING (unit_id) GROUP BY 1")
-    assert "worker_partial_agg('public.welch_t" in twice.plan(sql)
+    twice.in_parts(sql, "welch_t")
     twice.rows(sql)
     twice.rows("SELECT welch_t(coalesce(m.y, 0), e.variant) FROM first_exposures(%s) AS e "
                "LEFT JOIN units AS m ON m.unit_id = e.unit::bigint" % (LOG % log))

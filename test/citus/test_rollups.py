@@ -43,8 +43,8 @@ def check(rollup):
 
 def test_insert_select(rollup):
     check(filled(rollup))
-    for sql in ("SELECT moments_agg(m) FROM rollup", "SELECT day, bootstrap_agg(b) FROM rollup GROUP BY 1"):
-        assert "worker_partial_agg('public." in rollup.plan(sql)
+    rollup.in_parts("SELECT moments_agg(m) FROM rollup", "moments_agg")
+    rollup.in_parts("SELECT day, bootstrap_agg(b) FROM rollup GROUP BY 1", "bootstrap_agg")
     assert "partial_agg" not in rollup.plan("SELECT country, moments_agg(m) FROM rollup GROUP BY 1")
     assert rollup.db.one("SELECT count(DISTINCT nodeport) FROM citus_shards WHERE table_name = 'many.rollup'::regclass") == 2
 
@@ -119,7 +119,7 @@ def test_a_reference_table(rollup):
     rollup.db.run("SELECT create_reference_table('many.rollup')")
     check(rollup)
     join = "SELECT moments_agg(r.m) FROM units AS u JOIN rollup AS r ON r.country = u.country AND r.day = u.unit_id WHERE u.unit_id < 7"
-    assert "worker_partial_agg('public.moments_agg" in rollup.plan(join)
+    rollup.in_parts(join, "moments_agg")
     rollup.rows(join)
 
 
