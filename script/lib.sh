@@ -4,6 +4,9 @@
 #   private_tree              a temporary directory with a copy of PostgreSQL
 #   build_extension [ARG...]  make install into it (arguments go to make)
 #   start_server [SETTING...] initdb, start, PGHOST, PGUSER, ... exported
+#   have_citus                is there Citus, too?
+#   start_cluster             instead: a coordinator and two workers, with Citus
+#   no_crash                  false if one of the servers crashed
 #   run COMMAND [ARG...]      a command that may take long
 #   python_environment FILE   path of a Python with the packages that a requirements file lists
 #
@@ -208,6 +211,11 @@ start_server() {
     start_server_at 5432 data "$@"
     export PGHOST=$tmp/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
     export EXPSTAT_SERVER_LOG=$tmp/server/data.log
+}
+
+# False, and shown, if a server crashed.  Tests may kill a backend on purpose (signal 9).
+no_crash() {
+    ! grep -E 'terminated by signal ([^9]|9[0-9])|TRAP: |PANIC: ' "$tmp"/server/*.log
 }
 
 # ---- a cluster ----
