@@ -210,7 +210,6 @@ EOF
 start_server() {
     start_server_at 5432 data "$@"
     export PGHOST=$tmp/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
-    export EXPSTAT_SERVER_LOG=$tmp/server/data.log
 }
 
 # False, and shown, if a server crashed.  Tests may kill a backend on purpose (signal 9).
