@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from conftest import same
 from connection import Db
 
 # --- All aggregates -------------------------------------------------------------------------------
@@ -219,6 +220,37 @@ def test_many_questions_at_once(twice):
     for name in ("welch_t", "proportion_z", "srm"):
         twice.in_parts(sql, name)
     twice.rows(sql)
+
+
+def test_subtotals_of_states(twice):
+    """Citus refuses GROUPING SETS over a distributed table; over the states of its groups they work."""
+    assert twice.over("many").error("SELECT country, welch_t(y, variant) FROM units GROUP BY ROLLUP (country)").pgcode == "0A000"
+    assert len(twice.rows(
+        "SELECT r.level, country, c.* FROM (SELECT grouping(country) AS level, country, moments_agg(m) AS m "
+        "FROM (SELECT country, moments_agg(y, variant) AS m FROM units GROUP BY 1) AS s GROUP BY ROLLUP (country)) AS r, "
+        "welch_t(r.m) AS c")) == 5
+
+
+def test_prepared_statements(twice):
+    """The control is a parameter: in a plan made for it, and in one that serves all."""
+    for schema in ("many", "one"):
+        twice.over(schema).run("PREPARE %s(text) AS SELECT welch_t(y, variant, $1) FROM %s.units" % (schema, schema))
+    for control in ["treatment"] * 7 + ["control", None]:
+        many, one = (twice.db.one("EXECUTE %s(%%s)" % schema, control) for schema in ("many", "one"))
+        same(many, one)
+        assert many.control == (control or "control")
+
+
+def test_another_schema(twice, db):
+    """The extension is relocatable, on all nodes at once."""
+    db.run("CREATE SCHEMA elsewhere")
+    db.run("ALTER EXTENSION expstat SET SCHEMA elsewhere")
+    try:
+        for call in ("welch_t(y, variant)", "cuped_adjust(y, x, variant)", "bootstrap_mean(unit_id::text, y, variant)"):
+            many, one = (db.one("SELECT elsewhere.%s FROM %s.units" % (call, schema)) for schema in ("many", "one"))
+            same(many, one)
+    finally:
+        db.run("ALTER EXTENSION expstat SET SCHEMA public")
 
 
 # --- Labels, constants, errors --------------------------------------------------------------------
