@@ -1,5 +1,5 @@
-# expstat: statistics of online experiments for PostgreSQL
-EXTENSION = expstat
+# expstat: statistics of online experiments for PostgreSQL; expstat_registry: their definitions and results
+EXTENSION = expstat expstat_registry
 EXTVERSION = 0.1.0
 
 MODULE_big = expstat
@@ -15,12 +15,12 @@ SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io 
 	exposure planning decide expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
-DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-SQL_PARTS = $(sort $(wildcard sql/*.sql))
+DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION))
 EXTRA_CLEAN = $(DATA_built)
 
 REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
-	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide plans
+	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide rollups \
+	registry plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
@@ -35,13 +35,16 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(DATA_built): $(SQL_PARTS)
+expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
+	cat $^ > $@
+
+expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
 	cat $^ > $@
 
 $(OBJS): $(wildcard src/*.h)
 
-# The loop over co-moments, which runs for every row, is worth vectors.
-src/aggregates.o: CFLAGS += -O3
+# The loops over co-moments, which run for every row and merged state, are worth vectors.
+src/aggregates.o src/moments.o: CFLAGS += -O3
 # So are those over the replicates of a bootstrap.
 src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 

@@ -246,6 +246,11 @@ SELECT citus_add_node(:'host', 5434);
 EOF
 }
 
+# ---- tests in Python ----
+
+# To be called by run with what is to be tested; leaves nothing behind but --basetemp.
+pytest=(env PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -p no:cacheprovider -ra --tb=short)
+
 # ---- Python packages that Debian does not have ----
 
 # A virtual environment with what a requirements file lists, made once and kept in the
@@ -258,7 +263,7 @@ python_environment() {
     (
         flock 9
         [ ! -e "$venv/complete" ] || exit 0
-        echo "installing $(grep -Ev '^(#|$)' "$requirements" | tr '\n' ' ')in $venv" >&2
+        echo "installing the packages of $requirements in $venv" >&2
         rm -rf "$venv"
         /usr/bin/python3 -m venv "$venv" &&
             "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2 &&

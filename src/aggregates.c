@@ -34,14 +34,10 @@ static Moments *
 modifiable_state(FunctionCallInfo fcinfo)
 {
 	struct varlena *state = (struct varlena *) PG_GETARG_POINTER(0);
-	Moments		   *m;
 
 	if (AggCheckCallContext(fcinfo, NULL) != 0 && VARATT_IS_4B_U(state))
 		return (Moments *) state;
-
-	m = (Moments *) PG_DETOAST_DATUM_COPY(PG_GETARG_DATUM(0));
-	moments_check_version(m);
-	return m;
+	return PG_GETARG_MOMENTS_COPY(0);
 }
 
 static void

@@ -395,9 +395,14 @@ moments_quadratic_form(const Moments *m, const Arm *arm, const double *weights)
 
 	for (int i = 0; i < m->metrics; i++)
 	{
-		for (int j = 0; j < i; j++)
-			sum += 2.0 * weights[i] * weights[j] * *comoments++;
-		sum += weights[i] * weights[i] * *comoments++;
+		/* Most questions are about one metric or two out of many. */
+		if (weights[i] != 0.0)
+		{
+			for (int j = 0; j < i; j++)
+				sum += 2.0 * weights[i] * weights[j] * comoments[j];
+			sum += weights[i] * weights[i] * comoments[i];
+		}
+		comoments += i + 1;
 	}
 	return sum < 0.0 ? 0.0 : sum;
 }

@@ -23,6 +23,17 @@ DatumGetMoments(Datum datum)
 	return m;
 }
 
-#define PG_GETARG_MOMENTS(n) DatumGetMoments(PG_GETARG_DATUM(n))
+/* A copy, which the caller may change. */
+static inline Moments *
+DatumGetMomentsCopy(Datum datum)
+{
+	Moments *m = (Moments *) PG_DETOAST_DATUM_COPY(datum);
+
+	moments_check_version(m);
+	return m;
+}
+
+#define PG_GETARG_MOMENTS(n)	  DatumGetMoments(PG_GETARG_DATUM(n))
+#define PG_GETARG_MOMENTS_COPY(n) DatumGetMomentsCopy(PG_GETARG_DATUM(n))
 
 #endif /* EXPSTAT_MOMENTS_FMGR_H */

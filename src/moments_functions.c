@@ -1,6 +1,6 @@
 /*
  * moments_functions.c
- *		Looking at a state and taking parts of it.
+ *		Merging two states, looking at a state and taking parts of it.
  */
 #include "moments_fmgr.h"
 
@@ -11,12 +11,29 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
+PG_FUNCTION_INFO_V1(moments_merge_pair);
 PG_FUNCTION_INFO_V1(moments_project);
 PG_FUNCTION_INFO_V1(moments_select);
 PG_FUNCTION_INFO_V1(moments_filter);
 PG_FUNCTION_INFO_V1(moments_relabel);
 PG_FUNCTION_INFO_V1(moments_summary);
 PG_FUNCTION_INFO_V1(moments_covariance);
+
+/*
+ * moments_merge(m moments, other moments): what moments_agg() makes of these
+ * two.  NULL is a state without units, so that an upsert need not ask.
+ */
+Datum
+moments_merge_pair(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_POINTER(moments_finish(PG_GETARG_MOMENTS(PG_ARGISNULL(0) ? 1 : 0)));
+
+	PG_RETURN_POINTER(
+		moments_finish(moments_merge(PG_GETARG_MOMENTS_COPY(0), PG_GETARG_MOMENTS(1))));
+}
 
 /* moments_project(m moments, weights float8[]) */
 Datum

@@ -1,0 +1,2 @@
+\echo Use "CREATE EXTENSION expstat_registry" to load this file. \quit
+

@@ -1,0 +1,234 @@
+-- The queries of an analysis, put together from the definitions: every name is quoted, every value a literal,
+-- but for the times up to which they look ($1) and of the first exposure of all ($2).  They read pg_temp.expstat_units, a row per unit: unit, variant, exposed_at, cohort, s1, s2, … (segments).
+
+-- The metrics that a metric is made of: itself, or its components.
+CREATE FUNCTION metric_parts(metric text) RETURNS SETOF metrics
+LANGUAGE sql STABLE ROWS 2
+BEGIN ATOMIC
+	SELECT part.*
+	FROM metrics AS k
+	CROSS JOIN LATERAL unnest(CASE WHEN k.kind IN ('ratio', 'compound') THEN k.components ELSE ARRAY[k.metric] END)
+		 WITH ORDINALITY AS c (metric, place)
+	JOIN metrics AS part ON part.metric = c.metric
+	WHERE k.metric = metric_parts.metric
+	ORDER BY c.place;
+END;
+COMMENT ON FUNCTION metric_parts(text) IS 'a metric''s components in order; itself, if it has none';
+
+CREATE FUNCTION column_type(relation text, "column" text) RETURNS regtype
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT coalesce(nullif(t.typbasetype, 0), t.oid)::regtype
+	FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+	WHERE a.attrelid = to_regclass(relation) AND a.attname = "column" AND NOT a.attisdropped;
+END;
+COMMENT ON FUNCTION column_type(text, text) IS 'a column''s type; of a domain, the type below';
+
+-- Rows r of a relation, each with its unit u; columns of different types are compared as text.
+CREATE FUNCTION rows_of_units(relation text, unit_column text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('FROM pg_temp.expstat_units AS u JOIN %1$s AS r ON r.%2$I%3$s = u.unit%3$s', relation, unit_column,
+				  exposure_key_cast(to_regclass(relation), unit_column, to_regclass('pg_temp.expstat_units'), 'unit'));
+END;
+COMMENT ON FUNCTION rows_of_units(text, text) IS 'the FROM clause of the rows of a relation that belong to units';
+
+-- A column as a number.
+CREATE FUNCTION number_expression(relation text, "column" text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE WHEN "column" IS NULL THEN '1::float8'
+				WHEN column_type(relation, "column") = 'boolean'::regtype THEN format('r.%I::int::float8', "column")
+				ELSE format('r.%I::float8', "column") END;
+END;
+COMMENT ON FUNCTION number_expression(text, text) IS 'the expression of a column as a number; 1 without a column';
+
+-- What a unit's events add up to; of a proportion: was there one (a NaN stays one, for the aggregate to refuse)?
+CREATE FUNCTION total_expression(k metrics, "column" text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format(CASE k.kind WHEN 'proportion' THEN 'max(CASE %1$s WHEN ''NaN'' THEN ''NaN'' WHEN 0 THEN 0 ELSE 1::float8 END)'
+							  ELSE 'sum(%1$s)' END,
+				  number_expression(k.relation, "column"));
+END;
+COMMENT ON FUNCTION total_expression(metrics, text) IS 'the expression of a unit''s value';
+
+-- From a unit's exposure until its window is over, or the analysis looks no further.  A date is the whole day.
+-- That nothing before the first exposure of all counts follows, but spares indexes and partitions.
+CREATE FUNCTION after_exposure(k metrics) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format(' AND r.%1$I >= u.exposed_at%2$s AND r.%1$I >= $2%2$s AND r.%1$I::timestamptz < %3$s', k.time_column,
+				  CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END,
+				  CASE WHEN k.metric_window IS NULL THEN '$1'
+					   ELSE format('least(u.exposed_at + %L::interval, $1)', k.metric_window) END)
+	WHERE k.time_column IS NOT NULL;
+END;
+COMMENT ON FUNCTION after_exposure(metrics) IS 'the condition that an event is one after its unit''s exposure';
+
+-- NULL if the relation has but one metric.
+CREATE FUNCTION of_metric(k metrics) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format(' AND r.%I::text = %L', k.metric_column, k.metric) WHERE k.metric_column IS NOT NULL;
+END;
+COMMENT ON FUNCTION of_metric(metrics) IS 'the condition that a row is one of the metric';
+
+CREATE FUNCTION unit_values(k metrics) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('SELECT u.unit, %s AS y %s%s GROUP BY u.unit', total_expression(k, k.value_column),
+				  rows_of_units(k.relation, k.unit_column),
+				  concat(' WHERE true', of_metric(k), after_exposure(k)));
+END;
+COMMENT ON FUNCTION unit_values(metrics) IS 'the query of a metric''s value of each unit that has events';
+
+-- NULL without a covariate.
+CREATE FUNCTION unit_covariates(k metrics) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE
+		WHEN k.covariate_window IS NOT NULL THEN
+			format('SELECT u.unit, %1$s AS x %2$s WHERE r.%3$I < u.exposed_at%4$s '
+				   'AND r.%3$I >= (u.exposed_at - %5$L::interval)%4$s AND r.%3$I >= ($2 - %5$L::interval)%4$s%6$s '
+				   'GROUP BY u.unit',
+				   total_expression(k, coalesce(k.covariate_column, k.value_column)),
+				   rows_of_units(k.relation, k.unit_column), k.time_column,
+				   CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END,
+				   k.covariate_window, of_metric(k))
+		WHEN k.covariate_column IS NOT NULL THEN
+			format('SELECT u.unit, sum(%s) AS x %s GROUP BY u.unit',
+				   number_expression(coalesce(k.covariate_relation, k.relation), k.covariate_column),
+				   rows_of_units(coalesce(k.covariate_relation, k.relation), k.unit_column)) END;
+END;
+COMMENT ON FUNCTION unit_covariates(metrics) IS 'the query of a covariate''s value of each unit that has one';
+
+-- All units exposed so far with a metric's values y1, y2, … (0 without events) and covariates x1, x2, … (of a window: 0
+-- without events; of a relation: NULL without a row).
+CREATE FUNCTION units_with_values(metric text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('SELECT u.*%s FROM pg_temp.expstat_units AS u%s WHERE u.exposed_at < $1',
+				  string_agg(format(', coalesce(v%1$s.y, 0) AS y%1$s', p.i)
+							 || CASE WHEN p.covariates IS NULL THEN ''
+									 WHEN p.covariate_window IS NULL THEN format(', c%1$s.x AS x%1$s', p.i)
+									 ELSE format(', coalesce(c%1$s.x, 0) AS x%1$s', p.i) END, '' ORDER BY p.i),
+				  string_agg(format(' LEFT JOIN (%2$s) AS v%1$s ON v%1$s.unit = u.unit', p.i, p.query)
+							 || CASE WHEN p.covariates IS NULL THEN ''
+									 ELSE format(' LEFT JOIN (%2$s) AS c%1$s ON c%1$s.unit = u.unit', p.i, p.covariates) END,
+							 '' ORDER BY p.i))
+	FROM (SELECT row_number() OVER () AS i, unit_values(k) AS query, unit_covariates(k) AS covariates,
+				 k.covariate_window
+		  FROM metric_parts(metric) AS k) AS p;
+END;
+COMMENT ON FUNCTION units_with_values(text) IS 'the query of all units with a metric''s values';
+
+-- The same, with values beyond the percentiles of all units set to these.
+CREATE FUNCTION winsorized_units(metric text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE WHEN bool_or(p.clipped) THEN
+		format('WITH v AS MATERIALIZED (%s) SELECT u.*%s FROM v AS u%s', units_with_values(metric),
+			   string_agg(CASE WHEN p.clipped THEN
+							format(', %2$s.winsorize(u.y%1$s, b%1$s.low, b%1$s.high) AS z%1$s', p.i, exposure_schema())
+							ELSE format(', u.y%1$s AS z%1$s', p.i) END, '' ORDER BY p.i),
+			   string_agg(CASE WHEN p.clipped THEN
+							format(' CROSS JOIN (SELECT (%2$s.winsor_bounds(%3$s, %4$s) WITHIN GROUP (ORDER BY y%1$s)).* FROM v) AS b%1$s',
+								   p.i, exposure_schema(), coalesce(p.winsor_low::text, 'NULL'),
+								   coalesce(p.winsor_high::text, 'NULL')) ELSE '' END, '' ORDER BY p.i))
+	ELSE units_with_values(metric) END
+	FROM (SELECT row_number() OVER () AS i, k.winsor_low, k.winsor_high,
+				 k.winsor_low IS NOT NULL OR k.winsor_high IS NOT NULL AS clipped
+		  FROM metric_parts(metric) AS k) AS p;
+END;
+COMMENT ON FUNCTION winsorized_units(text) IS 'the query of all units with a metric''s values, winsorised where it is registered';
+
+CREATE FUNCTION is_winsorized(metric text) RETURNS boolean
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT coalesce(bool_or(k.winsor_low IS NOT NULL OR k.winsor_high IS NOT NULL), false) FROM metric_parts(metric) AS k;
+END;
+COMMENT ON FUNCTION is_winsorized(text) IS 'do a metric''s values depend on those of all units?';
+
+CREATE FUNCTION is_adjusted(metric text) RETURNS boolean
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT coalesce(bool_and(unit_covariates(k) IS NOT NULL), false) FROM metric_parts(metric) AS k;
+END;
+COMMENT ON FUNCTION is_adjusted(text) IS 'has a metric covariates?  If it has components, all must have one.';
+
+-- What moments_agg is called with: the value (of a ratio: two), then the covariate, then whether it is missing,
+-- where it can be.  cuped_ratio() wants its covariates alone.
+CREATE FUNCTION state_expression(metric text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE WHEN k.kind <> 'ratio' AND NOT is_adjusted(k.metric) THEN p.y
+				ELSE format('ARRAY[%s]::float8[]', concat_ws(', ',
+					CASE WHEN k.kind = 'ratio' THEN p.ys ELSE p.y END,
+					CASE WHEN NOT is_adjusted(k.metric) THEN NULL
+						 WHEN k.kind = 'ratio' THEN p.xs
+						 ELSE concat_ws(', ', p.x, '(' || p.missing || ')::int') END)) END
+	FROM metrics AS k
+	CROSS JOIN LATERAL (
+		SELECT string_agg(q.y, ', ' ORDER BY q.i) AS ys,
+			   string_agg(q.weight || q.y, ' + ' ORDER BY q.i) AS y,
+			   string_agg(format('coalesce(x%s, 0)', q.i), ', ' ORDER BY q.i) AS xs,
+			   string_agg(format('%scoalesce(x%s, 0)', q.weight, q.i), ' + ' ORDER BY q.i) AS x,
+			   string_agg(format('x%s IS NULL', q.i), ' OR ' ORDER BY q.i) FILTER (WHERE q.covariate_window IS NULL) AS missing
+		FROM (SELECT row_number() OVER () AS i, part.covariate_window,
+					 CASE k.kind WHEN 'compound' THEN format('%L::float8 * ', k.component_weights[row_number() OVER ()])
+								 ELSE '' END AS weight,
+					 CASE WHEN is_winsorized(k.metric) THEN 'z' ELSE 'y' END || row_number() OVER () AS y
+			  FROM metric_parts(k.metric) AS part) AS q) AS p
+	WHERE k.metric = state_expression.metric;
+END;
+COMMENT ON FUNCTION state_expression(text) IS 'the argument of moments_agg for a metric';
+
+-- Name and value of the segment of a row of GROUPING SETS over the columns s1, s2, …
+CREATE FUNCTION segment_columns(segments text[]) RETURNS text
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+	SELECT CASE WHEN count(*) = 0 THEN 'NULL::text AS segment, NULL::text AS value'
+		ELSE format('CASE %s END AS segment, CASE %s END AS value',
+					string_agg(format('WHEN GROUPING(u.s%s) = 0 THEN %L', s.i, s.name), ' ' ORDER BY s.i),
+					string_agg(format('WHEN GROUPING(u.s%1$s) = 0 THEN u.s%1$s', s.i), ' ' ORDER BY s.i)) END
+	FROM unnest(segments) WITH ORDINALITY AS s (name, i);
+END;
+COMMENT ON FUNCTION segment_columns(text[]) IS 'the columns segment and value of a query over all segments';
+
+-- moments by cohort, in all and by each segment; $3 are the cohorts.
+CREATE FUNCTION cohort_query(metric text, segments text[]) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format(
+		'SELECT u.cohort, %s, %s.moments_agg(%s, u.variant) AS m FROM (%s) AS u WHERE u.cohort = ANY ($3) GROUP BY GROUPING SETS ((u.cohort)%s)',
+		segment_columns(segments),
+		exposure_schema(), state_expression(metric), winsorized_units(metric),
+		coalesce(string_agg(format(', (u.cohort, u.s%s)', s.i), '' ORDER BY s.i), ''))
+	FROM unnest(segments) WITH ORDINALITY AS s (name, i);
+END;
+COMMENT ON FUNCTION cohort_query(text, text[]) IS 'the query of a metric''s states by cohort and segment';
+
+-- Quantiles of events, whose units are clusters: one treatment against the control.
+CREATE FUNCTION quantile_query(k metrics, segments text[], control text, treatment text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format(
+		'SELECT %s, %s.quantile_compare(%L::float8, %L::text) WITHIN GROUP (ORDER BY %s, u.variant, u.unit::text) AS result '
+		'%s WHERE u.variant IN (%L, %L)%s GROUP BY GROUPING SETS (()%s)',
+		segment_columns(segments),
+		exposure_schema(), k.quantile, control, number_expression(k.relation, k.value_column),
+		rows_of_units(k.relation, k.unit_column), control, treatment, concat(of_metric(k), after_exposure(k)),
+		coalesce(string_agg(format(', (u.s%s)', s.i), '' ORDER BY s.i), ''))
+	FROM unnest(segments) WITH ORDINALITY AS s (name, i);
+END;
+COMMENT ON FUNCTION quantile_query(metrics, text[], text, text) IS
+'the query of a quantile''s comparison in all and by segment';
+
+CREATE FUNCTION day_query(metric text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('SELECT %s.moments_agg(%s, u.variant) FROM (%s) AS u',
+				  exposure_schema(), state_expression(metric), winsorized_units(metric));
+END;
+COMMENT ON FUNCTION day_query(text) IS 'the query of a metric''s state at a time';
