@@ -135,3 +135,45 @@ def test_states_from_the_client(rollup):
     for sql in ("SELECT country, m FROM rollup", "SELECT moments_agg(m) FROM rollup", "SELECT country, m::jsonb FROM rollup"):
         rollup.rows(sql)
     assert rollup.over("many").one("SELECT count(*) FROM rollup AS a JOIN rollup AS b ON a.country = b.country AND a.m = b.m") == 6
+
+
+def test_an_upsert_of_merged_states(rollup):
+    """New units every day, merged into the states of their keys: on the workers, through the coordinator."""
+    for schema in ("one", "many"):
+        db = rollup.over(schema)
+        db.run("ALTER TABLE rollup ADD PRIMARY KEY (country, day)")
+        for cohort in (" WHERE unit_id < 1000", " WHERE unit_id BETWEEN 1000 AND 3999", " WHERE unit_id >= 4000"):
+            db.run(FILL % cohort + " ON CONFLICT (country, day) DO UPDATE SET m = moments_merge(rollup.m, excluded.m)")
+        assert db.one("SELECT count(*) FROM rollup") == 28
+    for sql in ANSWERS[:-1]:
+        rollup.rows(sql)
+    (stored,) = rollup.over("many").rows("SELECT moments_agg(m) FROM rollup")
+    (rows,) = rollup.over("one").rows("SELECT moments_agg(ARRAY[y, sessions], variant) FROM units")
+    same(stored, rows)
+
+
+def test_overlaps_of_cohorts(twice):
+    twice.rows("SELECT o.* FROM cohort_overlaps('exposures', 'unit_id', '{variant,platform}') AS o")
+    (result,) = twice.rows("SELECT bool_and(o.disjoint) AS disjoint FROM cohort_overlaps('units', 'unit_id', '{variant}') AS o")
+    assert result.disjoint is True
+
+
+def test_the_pattern_of_the_rollups_page(rollup):
+    """Units are marked and their states merged in one statement; what was marked is not counted again."""
+    for schema in ("one", "many"):
+        db = rollup.over(schema)
+        db.run("CREATE TABLE pending AS SELECT *, NULL::timestamptz AS rolled_up_at FROM units")
+        if schema == "many":
+            db.run("SELECT create_distributed_table('pending', 'unit_id', colocate_with => 'units')")
+        db.run("ALTER TABLE rollup ADD PRIMARY KEY (country, day)")
+        for last in (999, 3999, 3999, 5999):
+            db.run("WITH fresh AS (UPDATE pending SET rolled_up_at = '2026-03-01' WHERE rolled_up_at IS NULL AND unit_id <= %d "
+                   "RETURNING *) INSERT INTO rollup AS r (country, day, m) "
+                   "SELECT coalesce(country, '?'), unit_id %% 7, moments_agg(ARRAY[y, sessions], variant) FROM fresh GROUP BY 1, 2 "
+                   "ORDER BY 1, 2 ON CONFLICT (country, day) DO UPDATE SET m = moments_merge(r.m, excluded.m)" % last)
+    try:
+        for sql in ANSWERS[:-1]:
+            rollup.rows(sql)
+        assert rollup.over("many").one("SELECT sum(s.n) FROM rollup, moments_summary(m) AS s WHERE metric = 1") == 6000
+    finally:
+        rollup.db.run("DROP TABLE one.pending, many.pending")
