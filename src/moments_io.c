@@ -284,10 +284,11 @@ moments_from_json(JsonbContainer *root)
 	return m;
 }
 
-static void
+static JSON_ACTION
 count_field(void *count, char *name, bool isnull)
 {
 	(*(int64 *) count)++;
+	return JSON_GO_ON;
 }
 
 /* Keys in a JSON text, those that occur twice counted twice. */
@@ -295,9 +296,8 @@ static int64
 count_written_keys(char *json)
 {
 	int64			count = 0;
-	JsonLexContext *lex =
-		makeJsonLexContextCstringLen(json, strlen(json), GetDatabaseEncoding(), true);
-	JsonSemAction actions = {0};
+	JsonLexContext *lex = json_lexer(json, strlen(json));
+	JsonSemAction	actions = {0};
 
 	actions.semstate = &count;
 	actions.object_field_start = count_field;
@@ -446,7 +446,7 @@ moments_to_jsonb(PG_FUNCTION_ARGS)
 static void
 send_text(StringInfo buffer, const char *text, int len)
 {
-	pq_sendcountedtext(buffer, text, len, false);
+	send_counted_text(buffer, text, len);
 }
 
 static void
