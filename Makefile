@@ -12,7 +12,7 @@ SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io 
 	samples segments estimators comparisons monitoring stratified bayes \
 	group_sequential_functions srm chi_square anova heterogeneity novelty \
 	aipw multiple ranks quantiles outliers bootstrap assign_method hashes assign layer \
-	exposure planning decide expstat
+	exposure planning decide columns row_filter moments_scan moments_plan expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION))
@@ -44,7 +44,7 @@ expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
 $(OBJS): $(wildcard src/*.h)
 
 # The loops over co-moments, which run for every row and merged state, are worth vectors.
-src/aggregates.o src/moments.o: CFLAGS += -O3
+src/aggregates.o src/moments.o src/moments_scan.o: CFLAGS += -O3
 # So are those over the replicates of a bootstrap.
 src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 
