@@ -11,26 +11,7 @@
  */
 #include "columns.h"
 
-#include "access/htup_details.h"
-#include "access/tupmacs.h"
 #include "catalog/pg_type.h"
-
-typedef struct ColumnRead
-{
-	int		   column;
-	ColumnKind kind;
-	int		   offset; /* bytes from the beginning of the run */
-} ColumnRead;
-
-struct ColumnRun
-{
-	bool		variable; /* one column of variable width */
-	int			column;	  /* of variable width, or -1 if it is not needed */
-	Size		align;	  /* bytes */
-	int			length;	  /* bytes */
-	int			reads;
-	ColumnRead *read;
-};
 
 /* How a value of this type is read. */
 ColumnKind
@@ -168,34 +149,6 @@ columns_prepare(Columns *columns)
 	}
 }
 
-static inline Cell
-read_fixed(const char *at, ColumnKind kind)
-{
-	Cell cell;
-
-	switch (kind)
-	{
-		case COLUMN_FLOAT8:
-			cell.number = *(const float8 *) at;
-			break;
-		case COLUMN_FLOAT4:
-			cell.number = *(const float4 *) at;
-			break;
-		case COLUMN_INT64:
-			cell.integer = *(const int64 *) at;
-			break;
-		case COLUMN_INT32:
-			cell.integer = *(const int32 *) at;
-			break;
-		case COLUMN_INT16:
-			cell.integer = *(const int16 *) at;
-			break;
-		default:
-			cell.integer = *(const bool *) at;
-	}
-	return cell;
-}
-
 static Cell
 cell_of_datum(Datum datum, ColumnKind kind)
 {
@@ -227,10 +180,11 @@ cell_of_datum(Datum datum, ColumnKind kind)
 	return cell;
 }
 
-/* Any row, by PostgreSQL's own means. */
-static pg_noinline void
-read_any(const Columns *columns, HeapTuple tuple, Row *row)
+/* The columns of any row, by PostgreSQL's own means. */
+void
+columns_read_any(const Columns *columns, HeapTuple tuple, Row *row)
 {
+	row->nulls = 0;
 	for (int i = 0; i < columns->count; i++)
 	{
 		bool  isnull;
@@ -240,42 +194,5 @@ read_any(const Columns *columns, HeapTuple tuple, Row *row)
 			row->nulls |= column_bit(i);
 		else
 			row->cells[i] = cell_of_datum(datum, columns->kind[i]);
-	}
-}
-
-/* The columns of a row.  What they point to is part of the tuple. */
-void
-columns_read(const Columns *columns, HeapTuple tuple, Row *row)
-{
-	HeapTupleHeader header = tuple->t_data;
-	char		   *data = (char *) header + header->t_hoff;
-	Size			offset = 0;
-
-	row->nulls = 0;
-	if (unlikely((header->t_infomask & HEAP_HASNULL) != 0 ||
-				 HeapTupleHeaderGetNatts(header) < columns->last || columns->runs == 0))
-	{
-		read_any(columns, tuple, row);
-		return;
-	}
-
-	for (const ColumnRun *run = columns->run; run < columns->run + columns->runs; run++)
-	{
-		if (run->variable)
-		{
-			/* A short header, which is never zero, may begin anywhere. */
-			if (!VARATT_NOT_PAD_BYTE(data + offset))
-				offset = TYPEALIGN(run->align, offset);
-			if (run->column >= 0)
-				row->cells[run->column].text = (struct varlena *) (data + offset);
-			offset += VARSIZE_ANY(data + offset);
-			continue;
-		}
-
-		offset = TYPEALIGN(run->align, offset);
-		for (int i = 0; i < run->reads; i++)
-			row->cells[run->read[i].column] =
-				read_fixed(data + offset + run->read[i].offset, run->read[i].kind);
-		offset += run->length;
 	}
 }

@@ -61,23 +61,16 @@ static const struct
 };
 
 /*
- * The C function that an aggregate calls for a row.  Names and types are the
- * user's to choose, so only the address says that it is one of ours.
+ * The address of a C function, else NULL.  Names and types are the user's to
+ * choose, so only the address says that a function is one of ours.
  */
 static PGFunction
-transition_function(Oid aggregate)
+c_function(Oid oid)
 {
-	HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
-	Oid		  oid;
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	bool	  is_c;
 	FmgrInfo  info;
 
-	if (!HeapTupleIsValid(tuple))
-		return NULL;
-	oid = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggtransfn;
-	ReleaseSysCache(tuple);
-
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
 	if (!HeapTupleIsValid(tuple))
 		return NULL;
 	is_c = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == ClanguageId;
@@ -87,6 +80,29 @@ transition_function(Oid aggregate)
 
 	fmgr_info(oid, &info);
 	return info.fn_addr;
+}
+
+/*
+ * What an aggregate calls for a row, if its states begin and are combined as
+ * ours; an aggregate of the user's own may use our functions in other ways.
+ */
+static PGFunction
+transition_function(Oid aggregate)
+{
+	HeapTuple		  tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	Form_pg_aggregate form;
+	PGFunction		  function = NULL;
+	bool			  no_initial_state;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	(void) SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, &no_initial_state);
+	if (no_initial_state && OidIsValid(form->aggcombinefn) && !OidIsValid(form->aggserialfn) &&
+		c_function(form->aggcombinefn) == moments_combine)
+		function = c_function(form->aggtransfn);
+	ReleaseSysCache(tuple);
+	return function;
 }
 
 static Node *
@@ -393,18 +409,20 @@ static const CustomPathMethods path_methods = {
 };
 
 /*
- * What the scan of the rows costs, and adding them to the states, less what we
- * save: about half of what PostgreSQL reckons for passing a row on.
+ * What the scan costs and adding its rows to the states, less what we save: about
+ * half of what PostgreSQL reckons for a row, whether it passes the conditions or not.
  */
 static Cost
 scan_cost(PlannerInfo *root, const Path *seq_scan)
 {
-	AggClauseCosts costs;
+	const RelOptInfo *table = seq_scan->parent;
+	double			  share = table->rows > 0 ? seq_scan->rows / table->rows : 1;
+	AggClauseCosts	  costs;
 
 	MemSet(&costs, 0, sizeof(costs));
 	get_agg_clause_costs(root, AGGSPLIT_INITIAL_SERIAL, &costs);
 	return seq_scan->total_cost + costs.transCost.startup +
-		seq_scan->rows * (costs.transCost.per_tuple - 0.5 * cpu_tuple_cost);
+		seq_scan->rows * costs.transCost.per_tuple - 0.5 * cpu_tuple_cost * table->tuples * share;
 }
 
 static Path *

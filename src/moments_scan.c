@@ -254,7 +254,7 @@ take_tuple(MomentsScan *scan, SeqScanState *below, HeapTuple tuple, Buffer buffe
 	Row row;
 
 	columns_read(&scan->columns, tuple, &row);
-	if (!row_filter_passes(&scan->filter, &scan->columns, &row) ||
+	if ((scan->filter.count > 0 && !row_filter_passes(&scan->filter, &scan->columns, &row)) ||
 		(!scan->filter.complete && !satisfies_qual(below, tuple, buffer)))
 		return false;
 
@@ -293,22 +293,28 @@ take_page(MomentsScan *scan, SeqScanState *below, HeapScanDesc heap)
 	return taken;
 }
 
-static void
-take_all(MomentsScan *scan)
+/*
+ * The scan descriptor, which the sequential scan would make for itself with its
+ * first row; in a parallel plan it has one already.
+ */
+static TableScanDesc
+scan_descriptor(SeqScanState *below)
 {
-	SeqScanState	*below = scan_below(scan);
-	Instrumentation *instrument = below->ss.ps.instrument;
-	TableScanDesc	 desc = below->ss.ss_currentScanDesc;
-	HeapScanDesc	 heap;
-	bool			 more = true;
+	EState *estate = below->ss.ps.state;
 
-	/* As the sequential scan does for itself; in parallel it has one already. */
-	if (desc == NULL)
-		desc = below->ss.ss_currentScanDesc =
-			table_beginscan(below->ss.ss_currentRelation, below->ss.ps.state->es_snapshot, 0, NULL);
-	if ((desc->rs_flags & SO_ALLOW_PAGEMODE) == 0)
-		elog(ERROR, "the snapshot of a moments scan must be an MVCC snapshot");
-	heap = (HeapScanDesc) desc;
+	if (below->ss.ss_currentScanDesc == NULL)
+		below->ss.ss_currentScanDesc =
+			table_beginscan(below->ss.ss_currentRelation, estate->es_snapshot, 0, NULL);
+	if ((below->ss.ss_currentScanDesc->rs_flags & SO_ALLOW_PAGEMODE) == 0)
+		elog(ERROR, "a moments scan needs an MVCC snapshot");
+	return below->ss.ss_currentScanDesc;
+}
+
+static void
+take_all(MomentsScan *scan, SeqScanState *below, TableScanDesc desc)
+{
+	Instrumentation *instrument = below->ss.ps.instrument;
+	bool			 more = true;
 
 	while (more)
 	{
@@ -318,7 +324,7 @@ take_all(MomentsScan *scan)
 			InstrStartNode(instrument);
 		more = heap_getnext(desc, ForwardScanDirection) != NULL;
 		if (more)
-			taken = take_page(scan, below, heap);
+			taken = take_page(scan, below, (HeapScanDesc) desc);
 		if (instrument)
 			InstrStopNode(instrument, taken);
 	}
@@ -355,12 +361,14 @@ static TupleTableSlot *
 exec_moments_scan(CustomScanState *node)
 {
 	MomentsScan	 *scan = (MomentsScan *) node;
+	TableScanDesc desc;
 	MemoryContext outer;
 
 	if (scan->done)
 		return NULL;
+	desc = scan_descriptor(scan_below(scan));
 	outer = MemoryContextSwitchTo(scan->memory);
-	take_all(scan);
+	take_all(scan, scan_below(scan), desc);
 	MemoryContextSwitchTo(outer);
 	scan->done = true;
 	return result_row(scan);
