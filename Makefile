@@ -60,6 +60,7 @@ format-check:
 lint:
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c99 \
 		'-Dpg_attribute_noreturn()=__attribute__((noreturn))' \
+		'-Dforeach(cell,list)=while((cell=lnext(list,cell)))' \
 		--enable=warning,performance,portability src
 	clang-tidy --quiet --warnings-as-errors='*' \
 		--checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-reserved-identifier,-bugprone-implicit-widening-of-multiplication-result' \

@@ -82,16 +82,15 @@ add_column(MomentsScan *scan, int attnum)
 static void
 init_kernel(MomentsScan *scan, Kernel *kernel, List *description)
 {
-	List	 *numbers = linitial(description);
-	Const	 *control = lsecond(description);
-	ListCell *lc;
+	List  *numbers = linitial(description);
+	Const *control = lsecond(description);
 
 	kernel->transition = linitial_int(numbers);
 	kernel->label = add_column(scan, lsecond_int(numbers));
 	kernel->required = column_bit(kernel->label);
-	for_each_from(lc, numbers, 2)
+	for (int i = 2; i < list_length(numbers); i++)
 	{
-		int column = add_column(scan, lfirst_int(lc));
+		int column = add_column(scan, list_nth_int(numbers, i));
 
 		if (kernel->transition != TRANSITION_COVARIATE || kernel->metrics == 0)
 			kernel->required |= column_bit(column);
@@ -178,8 +177,7 @@ metric_value(const MomentsScan *scan, const Row *row, int column)
 static pg_attribute_always_inline int
 row_metrics(const MomentsScan *scan, const Kernel *kernel, const Row *row, double *values)
 {
-	static const char *const names[] = {"y", "x"};
-	bool					 array = kernel->transition == TRANSITION_ARRAY;
+	bool array = kernel->transition == TRANSITION_ARRAY;
 
 	for (int i = 0; i < kernel->metrics; i++)
 	{
@@ -191,7 +189,7 @@ row_metrics(const MomentsScan *scan, const Kernel *kernel, const Row *row, doubl
 			values[2] = missing ? 1.0 : 0.0;
 			values[1] = missing ? 0.0 : values[1];
 		}
-		check_metric(values[i], array ? "ys" : names[i], array ? i + 1 : 0);
+		check_metric(values[i], array ? "ys" : i == 0 ? "y" : "x", array ? i + 1 : 0);
 	}
 	return kernel->transition == TRANSITION_COVARIATE ? 3 : kernel->metrics;
 }
