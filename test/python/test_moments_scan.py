@@ -114,6 +114,52 @@ def test_random_tables(db, scan, seed):
     db.run("DROP TABLE scan_random")
 
 
+def test_unusual_types_and_values_in_conditions(db, scan):
+    """NaN and infinities compare as numbers do in a btree; domains and collations keep their meaning."""
+    db.run("DROP TABLE IF EXISTS scan_values")
+    db.run("DROP DOMAIN IF EXISTS scan_share")
+    db.run("DROP COLLATION IF EXISTS scan_ignore_case")
+    db.run("CREATE DOMAIN scan_share AS float8 CHECK (value >= 0)")
+    db.run("CREATE COLLATION scan_ignore_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    db.run(
+        "CREATE TABLE scan_values (share scan_share, f float8, r real, d date, t timestamptz,"
+        " variant text, country text COLLATE scan_ignore_case, y float8)"
+    )
+    db.run(
+        "INSERT INTO scan_values SELECT i % 3, (ARRAY['NaN', 'Infinity', '-Infinity', '0', '-0', '1', NULL])[1 + i % 7]::float8,"
+        " (ARRAY['NaN', '0.1', 'Infinity'])[1 + i % 3]::real,"
+        " (ARRAY['infinity', '-infinity', '2026-01-01'])[1 + i % 3]::date,"
+        " (ARRAY['infinity', '-infinity', '2026-01-01'])[1 + i % 3]::timestamptz,"
+        " CASE WHEN i % 2 = 0 THEN 'a' ELSE 'b' END, CASE WHEN i % 5 = 0 THEN 'NO' ELSE 'no' END, i FROM generate_series(1, 2000) i"
+    )
+    db.run("ANALYZE scan_values")
+    ours, theirs = scan(), scan(enabled=False)
+    conditions = ["country = 'no'", "country = 'NO' AND y > 10", "country COLLATE \"C\" = 'NO'", "share > 1", "share = 1"]
+    for operator in ("<", "<=", "=", ">=", ">", "<>"):
+        conditions += ["f %s '%s'" % (operator, value) for value in ("NaN", "Infinity", "-Infinity", "0")]
+        conditions += ["r %s 0.1" % operator, "r %s 0.1::real" % operator, "r %s 'NaN'" % operator]
+        conditions += ["d %s '2026-01-01'" % operator, "d %s 'infinity'" % operator, "t %s '-infinity'" % operator]
+    for condition in conditions:
+        query = "SELECT moments_agg(y, variant) FROM scan_values WHERE " + condition
+        assert uses_scan(ours, query), query
+        assert ours.copy_out(query) == theirs.copy_out(query), query
+    assert ours.one("SELECT (welch_t(y, variant)).n FROM scan_values WHERE country = 'NO'") == 1000
+    assert not uses_scan(ours, "SELECT moments_agg(share, variant) FROM scan_values")
+    db.run("DROP TABLE scan_values")
+    db.run("DROP DOMAIN scan_share")
+    db.run("DROP COLLATION scan_ignore_case")
+
+
+def test_scroll_cursor(scan, experiment):
+    session = scan()
+    session.run("BEGIN")
+    session.run("DECLARE units SCROLL CURSOR FOR " + WELCH)
+    first = session.rows("FETCH units")
+    assert session.rows("FETCH units") == []
+    assert session.rows("FETCH BACKWARD units") == first
+    session.run("COMMIT")
+
+
 def test_sees_what_its_snapshot_sees(db, scan, experiment):
     reader, writer = scan(), scan()
     assert uses_scan(reader, "SELECT welch_t(y, variant) FROM scan_units")
