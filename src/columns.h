@@ -34,7 +34,7 @@ typedef union Cell
 
 typedef struct Row
 {
-	uint64 nulls; /* bit i: column i is NULL, and its cell has no meaning */
+	uint64 nulls; /* bit i: column i is NULL, and its cell zero */
 	Cell   cells[COLUMNS_MAX];
 } Row;
 

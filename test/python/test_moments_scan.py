@@ -150,6 +150,25 @@ def test_unusual_types_and_values_in_conditions(db, scan):
     db.run("DROP COLLATION scan_ignore_case")
 
 
+@pytest.mark.parametrize("metrics", [62, 63, 64])
+def test_many_columns(db, scan, metrics):
+    """64 columns are read, the variant's included; conditions on others are left to the executor, larger queries to PostgreSQL."""
+    db.run("DROP TABLE IF EXISTS scan_many")
+    columns = ", ".join("(i %% %d)::float8 AS m%d" % (k + 1, k) for k in range(1, 67))
+    db.run(
+        "CREATE TABLE scan_many AS SELECT %s, CASE WHEN i %% 2 = 0 THEN 'a' ELSE 'b' END AS variant"
+        " FROM generate_series(1, 3000) i" % columns
+    )
+    db.run("ANALYZE scan_many")
+    query = "SELECT moments_agg(ARRAY[%s], variant) FROM scan_many WHERE m65 > 1 AND m66 > 0" % ", ".join(
+        "m%d" % k for k in range(1, metrics + 1)
+    )
+    ours, theirs = scan(), scan(enabled=False)
+    assert uses_scan(ours, query) == (metrics < 64)
+    assert ours.copy_out(query) == theirs.copy_out(query)
+    db.run("DROP TABLE scan_many")
+
+
 def test_scroll_cursor(scan, experiment):
     session = scan()
     session.run("BEGIN")
