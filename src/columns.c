@@ -192,6 +192,6 @@ columns_read_any(const Columns *columns, HeapTuple tuple, Row *row)
 
 		if (isnull)
 			row->nulls |= column_bit(i);
-		row->cells[i] = isnull ? (Cell){0} : cell_of_datum(datum, columns->kind[i]);
+		row->cells[i] = cell_of_datum(isnull ? (Datum) 0 : datum, columns->kind[i]);
 	}
 }
