@@ -1,6 +1,7 @@
 # expstat: statistics of online experiments for PostgreSQL; expstat_registry: their definitions and results
 EXTENSION = expstat expstat_registry
-EXTVERSION = 0.1.0
+EXTVERSION = 0.2.0
+RELEASED = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
@@ -15,7 +16,12 @@ SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io 
 	exposure planning decide expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
-DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION))
+# What was released stays as it was.
+DATA = $(wildcard sql/releases/*.sql)
+# The way from there: the parts that are new, and what is new or changed in the others.
+NEW_PARTS = sql/57-rollups.sql
+UPGRADE = expstat--$(RELEASED)--$(EXTVERSION).sql
+DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION)) $(UPGRADE)
 EXTRA_CLEAN = $(DATA_built)
 
 REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
@@ -36,6 +42,9 @@ PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
 expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
+	cat $^ > $@
+
+$(UPGRADE): sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(NEW_PARTS)
 	cat $^ > $@
 
 expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
