@@ -26,7 +26,7 @@ EXTRA_CLEAN = $(DATA_built)
 
 REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
 	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide rollups \
-	registry plans
+	registry report plans
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.

@@ -140,3 +140,30 @@ FROM (
 	GROUP BY metric, method
 ) AS sums, moments_summary(m) AS s
 ORDER BY sums.metric DESC, array_position(ARRAY['welch_t once, at the end', 'welch_t at every look'], method), method;
+
+-- ---- everything else ----
+
+CREATE TEMPORARY VIEW other AS
+SELECT *, CASE WHEN promised <> '<=' AND z < -3 THEN ' **low**' WHEN promised <> '>=' AND z > 3 THEN ' **high**' ELSE '' END AS flag
+FROM (
+	SELECT *, (share - nominal) / sqrt(nominal * (1 - nominal) / n) AS z
+	FROM (
+		SELECT call, setting, figure, promised, sum(experiments) AS n, sum(hits) / sum(experiments) AS share,
+			sum(nominal * experiments) / sum(experiments) AS nominal
+		FROM rate
+		GROUP BY call, setting, figure, promised
+	) AS sums
+) AS errors;
+
+\echo
+\echo 'All other tests, in % of the experiments'
+\echo
+\echo '| call | what is tried | what is counted | should be | is |\n|---|---|---|---|---|'
+SELECT format('| %s | %s | %s | %s%s | %s ± %s%s |', call, setting, figure,
+	CASE promised WHEN '<=' THEN '≤ ' WHEN '>=' THEN '≥ ' END, to_char(100 * nominal, 'FM990.00'),
+	to_char(100 * share, 'FM990.00'), to_char(100 * sqrt(share * (1 - share) / n), 'FM990.00'), flag)
+FROM other
+ORDER BY call COLLATE "C", setting COLLATE "C", figure COLLATE "C";
+
+\echo
+SELECT format('%s of %s figures are flagged.', count(*) FILTER (WHERE flag <> ''), count(nominal)) FROM other;

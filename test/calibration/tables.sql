@@ -37,3 +37,18 @@ CREATE UNLOGGED TABLE peeking (
 	found bigint,              -- A/B experiments rejected at any look
 	units moments              -- until then
 );
+
+-- A row per job and figure of everything else.  What should be is the nominal value, at most or
+-- at least that: '=', '<=' or '>='; NULL where nothing is promised.
+CREATE UNLOGGED TABLE rate (
+	call text,
+	setting text,
+	figure text,
+	promised text,
+	nominal float8,
+	experiments bigint,
+	hits float8
+);
+
+CREATE FUNCTION normal() RETURNS float8 LANGUAGE sql VOLATILE
+	RETURN sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random());

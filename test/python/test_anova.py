@@ -1,75 +1,10 @@
-"""Analysis of variance against NIST's certified values, exact arithmetic, scipy and statsmodels.
-
-As in test_nist.py, a certified value belongs to the decimal data, while the server sees float8: in SmLs07 to
-SmLs09 (1000000000000.4 and the like) that rounding alone leaves three digits of F. So every set is held to 11
-digits of the exact answer for the rounded data, and to the certified value as far as the rounding allows.
-"""
-
-import csv
-import gzip
-import json
-import math
-from fractions import Fraction
-from pathlib import Path
+"""Analysis of variance against scipy, statsmodels and exact tails; NIST's certified values are in test_nist.py."""
 
 import mpmath as mp
 import numpy as np
 import pytest
 import scipy.stats
 from statsmodels.stats.oneway import anova_oneway
-
-NIST = Path(__file__).resolve().parent.parent / "data" / "nist"
-CERTIFIED = json.loads((NIST / "certified.json").read_text())["anova"]
-
-
-def digits(got, exact):
-    error = abs((got - exact) / exact)
-    return min(17.0, -math.log10(error)) if error else 17.0
-
-
-def read(name):
-    plain = NIST / (name + ".csv")
-    opener = open if plain.exists() else gzip.open
-    with opener(plain if plain.exists() else NIST / (name + ".csv.gz"), "rt", newline="") as f:
-        return [(row["treatment"], row["response"]) for row in csv.DictReader(f)]
-
-
-def exact_anova(rows):
-    """F and both sums of squares, of (group, Fraction) in rational arithmetic."""
-    groups = {}
-    for group, y in rows:
-        groups.setdefault(group, []).append(y)
-    n, k = len(rows), len(groups)
-    mean = sum(y for _, y in rows) / n
-    between = within = Fraction(0)
-    for ys in groups.values():
-        own = sum(ys) / len(ys)
-        between += len(ys) * (own - mean) ** 2
-        within += sum(y * y for y in ys) - len(ys) * own * own
-    return between / (k - 1) / (within / (n - k)), between, within
-
-
-@pytest.mark.parametrize("name", sorted(CERTIFIED))
-def test_nist(db, name):
-    rows = read(name)
-    certified = CERTIFIED[name]
-    assert len(rows) == certified["n"]
-    db.run("CREATE TEMP TABLE nist_anova (treatment text, y float8)")
-    db.copy_rows("nist_anova", rows)
-    a = db.one("SELECT (anova(moments_agg(y, treatment))).* FROM nist_anova")
-    db.run("DROP TABLE nist_anova")
-    f, between, within = exact_anova([(t, Fraction(float(y))) for t, y in rows])
-
-    assert (a.k, a.n) == (certified["groups"], certified["n"])
-    assert (a.df1, a.df2) == (certified["df_between"], certified["df_within"])
-    for got, exact in [(a.f, f), (a.ss_between, between), (a.ss_within, within)]:
-        assert digits(got, float(exact)) >= 11, (name, got, float(exact))
-    assert digits(a.eta_squared, float(between / (between + within))) >= 11
-    # what the rounding of the data leaves of the certified value, and how much of that we have
-    limit = digits(float(f), float(certified["F"]))
-    found = digits(a.f, float(certified["F"]))
-    assert found >= min(limit, 11) - 0.01, (name, found, limit)
-    assert limit > (11 if name in ("SiRstv", "SmLs01", "SmLs02", "SmLs03") else 2)
 
 
 # --- random data -----------------------------------------------------------------------------------
