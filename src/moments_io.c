@@ -267,10 +267,11 @@ moments_from_json(JsonbContainer *root)
 	return m;
 }
 
-static void
+static JSON_ACTION_RESULT
 count_field(void *count, char *name, bool isnull)
 {
 	(*(int64 *) count)++;
+	return JSON_ACTION_SUCCESS;
 }
 
 /* Keys in a JSON text, those that occur twice counted twice. */
@@ -278,9 +279,8 @@ static int64
 count_written_keys(char *json)
 {
 	int64			count = 0;
-	JsonLexContext *lex =
-		makeJsonLexContextCstringLen(json, strlen(json), GetDatabaseEncoding(), true);
-	JsonSemAction actions = {0};
+	JsonLexContext *lex = make_json_lexer(json, strlen(json), GetDatabaseEncoding(), true);
+	JsonSemAction	actions = {0};
 
 	actions.semstate = &count;
 	actions.object_field_start = count_field;
@@ -426,7 +426,7 @@ moments_to_jsonb(PG_FUNCTION_ARGS)
 static void
 send_text(StringInfo buffer, const char *text, int len)
 {
-	pq_sendcountedtext(buffer, text, len, false);
+	send_counted_text(buffer, text, len);
 }
 
 static void
