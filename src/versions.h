@@ -1,11 +1,24 @@
 /*
  * versions.h
- *		What versions of PostgreSQL name or declare differently, from 15 on.
+ *		What we ask of PostgreSQL, and what its versions name or declare differently.
  */
 #ifndef EXPSTAT_VERSIONS_H
 #define EXPSTAT_VERSIONS_H
 
 #include "postgres.h"
+
+#if PG_VERSION_NUM < 150000
+#error "expstat needs PostgreSQL 15 or later"
+#endif
+
+/*
+ * The exact sums of the bootstrap are of 128 bits, and states hold int64 and
+ * float8 that must be aligned as palloc() and a tuple align them.  A 32-bit
+ * build has neither, and was never tried.
+ */
+#if !defined(USE_FLOAT8_BYVAL) || !defined(HAVE_INT128)
+#error "expstat needs a 64-bit PostgreSQL: float8 passed by value, and 128-bit integers"
+#endif
 
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h" /* macros of varlena values; before, postgres.h had them */
