@@ -87,7 +87,7 @@ FACTS = {
                 'own schema', t.typnamespace::regnamespace, 'collation', t.typcollation::regcollation)
         FROM %(members)s AS m JOIN pg_type AS t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid""",
     "column": """
-        SELECT format('%%s.%%s', c.oid::regclass, a.attname), to_jsonb(a) - '{attrelid,atttypid,attcollation,attmissingval}'::text[]
+        SELECT format('%%s.%%s', c.oid::regclass, a.attname), to_jsonb(a) - '{attrelid,atttypid,attcollation,attmissingval,attoptions}'::text[]
             || jsonb_build_object('type', format_type(a.atttypid, a.atttypmod), 'collation', a.attcollation::regcollation,
                 'default', (SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef AS d WHERE d.adrelid = c.oid AND d.adnum = a.attnum),
                 'comment', col_description(c.oid, a.attnum))
@@ -221,13 +221,13 @@ SELECT heterogeneity(m) FROM (SELECT moments_agg(y, variant) AS m FROM units GRO
 SELECT novelty(i, y, 1) FROM units WHERE i < 20
 SELECT aipw(y, variant = 'treatment', ARRAY[x]) FROM units
 SELECT srm(variant, '{"control": 1, "treatment": 1}') FROM units
-SELECT srm('{10,20}', '{1,1}'), srm_sequential(ARRAY[10, 20], '{1,1}')
+SELECT srm('{10,20}'::bigint[], '{1,1}'), srm_sequential('{10,20}'::bigint[], '{1,1}'::float8[])
 SELECT srm_sequential(variant, '{"control": 1, "treatment": 1}') FROM units
 SELECT confidence_sequence(m), msprt(m) FROM states
 SELECT group_sequential_bounds('{0.5,1}', 0.05)
 SELECT p_adjust(ARRAY[0.01, 0.02, 0.3], 'holm')
 SELECT p_adjust(y / 200, 'bh') OVER () FROM units WHERE i < 10
-SELECT sample_size_mean(0.1, 1), power_proportion(0.1, 0.02, 1000)
+SELECT sample_size_mean(0.1, 1), power_mean(0.1, 1, 1000)
 SELECT mann_whitney(y, variant) FROM units
 SELECT mann_whitney('control') WITHIN GROUP (ORDER BY y, variant) FROM units
 SELECT quantile_compare(y, variant, 0.9) FROM units
@@ -240,7 +240,7 @@ SELECT bootstrap_quantile(y, variant, 0.5) FROM units
 SELECT md5(bootstrap_agg(unit, y, variant, 100, 1)::text) FROM units
 SELECT bootstrap_mean(bootstrap_agg(unit, y, variant, 100, 1), method => 'bca') FROM units
 SELECT assign_variant(unit, 'salt', '{a,b}'), assign_bucket(unit, 'salt') FROM units WHERE i < 20
-SELECT assign_layer(unit, 'layer', '{a,b}', '{0,0.5,0.5,1}') FROM units WHERE i < 20
+SELECT assign_layer(unit, 'layer', '{a,b}', ARRAY[[0, 0.5], [0.5, 1]]) FROM units WHERE i < 20
 SELECT farm_fingerprint('x'), farm_fingerprint('x'::bytea), murmur3_32('x', 1), fnv1a_32('x'), sha1_60('x')
 SELECT (first_exposure(variant, '2026-01-01'::timestamptz + i * interval '1 s')).* FROM units
 SELECT * FROM exposure_health('log', 'unit', 'variant', 'exposed_at', '{control,treatment}')
@@ -337,7 +337,6 @@ def copy_stream(value):
 def forms(database):
     """A connection where the bytes of a value on the disk can be written."""
     db = Db(database)
-    db.run("BEGIN")
     db.run("CREATE TYPE disk")
     db.run("CREATE FUNCTION disk_in(cstring) RETURNS disk LANGUAGE internal IMMUTABLE STRICT AS 'byteain'")
     db.run("CREATE FUNCTION disk_out(disk) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'byteaout'")
@@ -346,7 +345,8 @@ def forms(database):
         db.run("CREATE CAST (disk AS %s) WITHOUT FUNCTION" % kind)
         db.run("CREATE TABLE read_%s (form text, v %s)" % (kind, kind))
     yield db
-    db.run("ROLLBACK")
+    db.run("DROP TABLE read_moments, read_bootstrap")
+    db.run("DROP TYPE disk CASCADE")
     db.close()
 
 
@@ -370,14 +370,15 @@ def test_states_of_every_release_are_read(forms, state):
     forms.run("INSERT INTO %s VALUES ('text', %%s)" % table, state["text"])
     forms.copy_binary("%s (v)" % table, copy_stream(bytes.fromhex(state["binary"][2:])))
     forms.run("INSERT INTO %s VALUES ('disk', %%s::disk::%s)" % (table, kind), state["disk"])
-    assert forms.one("SELECT count(*), count(DISTINCT v::text), count(DISTINCT md5(%s_send(v)::text)) FROM %s" % (kind, table)) == (3, 1, 1)
 
     if kind == "moments":
-        assert forms.one("SELECT count(DISTINCT v) FROM %s" % table) == 1
+        # By its own equality, for which -0 is 0, as the readers have it.
+        assert forms.one("SELECT array_agg(n) FROM (SELECT count(*) AS n FROM %s GROUP BY v) AS s" % table) == [3]
         summary = "(SELECT jsonb_agg(s) FROM moments_summary(v) AS s)"
         question = "welch_t(v)"
         assert same(summary_of(json.loads(state["text"])), json.loads(state["summary"] or "null"))
     else:
+        assert forms.one("SELECT count(*), count(DISTINCT v::text), min(v::text) FROM %s" % table) == (3, 1, state["text"])
         summary = "NULL::jsonb"
         question = {"mean": "bootstrap_mean(v)", "ratio": "bootstrap_ratio(v)", "quantile": "bootstrap_quantile(v, p => 0.75)"}[
             json.loads(state["summary"])]
