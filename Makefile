@@ -9,7 +9,7 @@ FORMULAS = stats noncentral duration linear sequential hash hash32 bucket digest
 	poisson arms value_table moments bootstrap_state estimate compare covariates strata \
 	posterior goodness multinomial adjust orderstat trimmed oneway independence doubly_robust \
 	resampled group_sequential power history
-SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io comparison_rows \
+SQL_FACING = arguments row moments_io moments_functions metric_array aggregates bootstrap_io comparison_rows \
 	samples segments estimators comparisons monitoring stratified bayes \
 	group_sequential_functions srm chi_square anova heterogeneity novelty \
 	aipw multiple ranks quantiles outliers bootstrap assign_method hashes assign layer \
@@ -24,7 +24,7 @@ UPGRADE = expstat--$(RELEASED)--$(EXTVERSION).sql
 DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION)) $(UPGRADE)
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
+REGRESS = install moments comparisons scorecard estimators sequential srm srm_sequential chi_square anova \
 	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide rollups \
 	registry report plans
 REGRESS_OPTS = --inputdir=test
@@ -54,8 +54,8 @@ expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
 
 $(OBJS): $(wildcard src/*.h)
 
-# The loops over co-moments, which run for every row and merged state, are worth vectors.
-src/aggregates.o src/moments.o: CFLAGS += -O3
+# The loops over the metrics of every row, and of every merged state, are worth vectors.
+src/aggregates.o src/metric_array.o src/moments.o: CFLAGS += -O3
 # So are those over the replicates of a bootstrap.
 src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 

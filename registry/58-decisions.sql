@@ -42,7 +42,7 @@ CREATE FUNCTION decide_experiment(
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	e @extschema@.experiments := @extschema@.known_experiment(experiment);
+	e @extschema@.experiments := @extschema@.analyzed_experiment(experiment);
 	written @extschema@.decisions;
 BEGIN
 	PERFORM @extschema@.check_choice(decision, 'decision', 'ship', 'do not ship', 'keep running');
@@ -54,10 +54,6 @@ BEGIN
 			MESSAGE = CASE WHEN variant IS NULL THEN 'which variant ships?' ELSE format('variant "%s" is not one of the experiment''s', variant) END,
 			HINT = format('The variants are: %s.', (SELECT string_agg(v.variant, ', ' ORDER BY v.place)
 												   FROM @extschema@.variants AS v WHERE v.experiment = e.experiment));
-	ELSIF NOT EXISTS (SELECT FROM @extschema@.analyses AS a WHERE a.experiment = e.experiment) THEN
-		RAISE object_not_in_prerequisite_state USING
-			MESSAGE = format('experiment "%s" has not been analyzed', e.experiment),
-			HINT = format('Numbers first: SELECT * FROM @extschema@.analyze(%L).', e.experiment);
 	END IF;
 	INSERT INTO @extschema@.decisions (experiment, decision, variant, reason, snapshot)
 	VALUES (e.experiment, decide_experiment.decision, decide_experiment.variant, decide_experiment.reason,

@@ -30,14 +30,23 @@ check_metric(double value, const char *name, int position)
 		metric_not_finite(value, name, position);
 }
 
+/* The arm of a row, which may be new; the state may move. */
+static pg_attribute_always_inline Moments *
+find_or_add_arm(Moments *m, const char *label, int len, Arm **arm)
+{
+	*arm = arms_find_arm(&m->arms, moments_records(m), label, len);
+	if (unlikely(*arm == NULL))
+		m = moments_add_arm(m, label, len, arm);
+	return m;
+}
+
 /* Add one row of k metrics, the state's; the state may move. */
 static pg_attribute_always_inline Moments *
 aggregate_row(Moments *m, const char *label, int len, const double *values, int k)
 {
-	Arm *arm = arms_find_arm(&m->arms, moments_records(m), label, len);
+	Arm *arm;
 
-	if (unlikely(arm == NULL))
-		m = moments_add_arm(m, label, len, &arm);
+	m = find_or_add_arm(m, label, len, &arm);
 	moments_add_row(m, arm, values, k);
 	return m;
 }

@@ -1,6 +1,6 @@
 /*
  * versions.h
- *		What we ask of PostgreSQL, and what its versions name or declare differently.
+ *		What we ask of PostgreSQL, and what differs between its versions, 15 to 18.
  */
 #ifndef EXPSTAT_VERSIONS_H
 #define EXPSTAT_VERSIONS_H
@@ -21,26 +21,29 @@
 #endif
 
 #if PG_VERSION_NUM >= 160000
-#include "varatt.h" /* macros of varlena values; before, postgres.h had them */
-/* What a semantic action of the JSON parser returns. */
-#define JSON_ACTION_RESULT	JsonParseErrorType
-#define JSON_ACTION_SUCCESS JSON_SUCCESS
+#include "varatt.h" /* was part of postgres.h */
+
+#define JSON_ACTION JsonParseErrorType /* what the actions of the JSON parser return */
+#define JSON_GO_ON	JSON_SUCCESS
 #define get_sorted_datum(sort, value, isnull) \
 	tuplesort_getdatum(sort, true, true, value, isnull, NULL)
 #else
-#define JSON_ACTION_RESULT void
-#define JSON_ACTION_SUCCESS
+#define JSON_ACTION void
+#define JSON_GO_ON
 #define get_sorted_datum(sort, value, isnull) tuplesort_getdatum(sort, true, value, isnull, NULL)
 #endif
 
 #if PG_VERSION_NUM >= 170000
-#define make_json_lexer(json, length, encoding, escapes) \
-	makeJsonLexContextCstringLen(NULL, json, length, encoding, escapes)
-#define send_counted_text(buffer, text, length) pq_sendcountedtext(buffer, text, length)
+#define json_lexer(json, len) \
+	makeJsonLexContextCstringLen(NULL, json, len, GetDatabaseEncoding(), true)
+#define send_counted_text(buffer, text, len) pq_sendcountedtext(buffer, text, len)
 #else
-#define make_json_lexer(json, length, encoding, escapes) \
-	makeJsonLexContextCstringLen(json, length, encoding, escapes)
-#define send_counted_text(buffer, text, length) pq_sendcountedtext(buffer, text, length, false)
+#define json_lexer(json, len)				 makeJsonLexContextCstringLen(json, len, GetDatabaseEncoding(), true)
+#define send_counted_text(buffer, text, len) pq_sendcountedtext(buffer, text, len, false)
 #endif
 
-#endif /* EXPSTAT_VERSIONS_H */
+#if PG_VERSION_NUM >= 180000
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
+#endif
