@@ -34,7 +34,7 @@ PG_CFLAGS = -std=gnu99 -ffp-contract=off
 ifdef WERROR
 PG_CFLAGS += -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare
 # PostgreSQL hands over options and attributes for its own compiler, some of which another does not know.
-PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-attributes
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 # PostgreSQL loads libraries into one name space: our calls stay ours.
 SHLIB_LINK = -Wl,-Bsymbolic -lgsl -lgslcblas -lm
