@@ -13,7 +13,7 @@ SQL_FACING = arguments row moments_io moments_functions metric_array aggregates 
 	samples segments estimators comparisons monitoring stratified bayes \
 	group_sequential_functions srm chi_square anova heterogeneity novelty \
 	aipw multiple ranks quantiles outliers bootstrap assign_method hashes assign layer \
-	exposure planning decide expstat
+	exposure planning decide columns row_filter moments_scan moments_plan expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 # What was released stays as it was.
@@ -26,7 +26,7 @@ EXTRA_CLEAN = $(DATA_built)
 
 REGRESS = install moments comparisons scorecard estimators sequential srm srm_sequential chi_square anova \
 	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide rollups \
-	registry report plans
+	registry report plans moments_scan
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
@@ -55,7 +55,7 @@ expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
 $(OBJS): $(wildcard src/*.h)
 
 # The loops over the metrics of every row, and of every merged state, are worth vectors.
-src/aggregates.o src/metric_array.o src/moments.o: CFLAGS += -O3
+src/aggregates.o src/metric_array.o src/moments.o src/moments_scan.o: CFLAGS += -O3
 # So are those over the replicates of a bootstrap.
 src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 
@@ -71,6 +71,7 @@ format-check:
 lint:
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c99 \
 		'-Dpg_attribute_noreturn()=__attribute__((noreturn))' \
+		'-Dforeach(cell,list)=while((cell=lnext(list,cell)))' \
 		--enable=warning,performance,portability src
 	clang-tidy --quiet --warnings-as-errors='*' \
 		--checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-reserved-identifier,-bugprone-implicit-widening-of-multiplication-result' \

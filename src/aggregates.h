@@ -18,6 +18,18 @@
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0)); \
 	} while (0)
 
+/* The functions that a scan of our own knows aggregates by. */
+extern Datum moments_accum(PG_FUNCTION_ARGS);
+extern Datum moments_accum_control(PG_FUNCTION_ARGS);
+extern Datum moments_accum_pair(PG_FUNCTION_ARGS);
+extern Datum moments_accum_pair_control(PG_FUNCTION_ARGS);
+extern Datum moments_accum_array(PG_FUNCTION_ARGS);
+extern Datum moments_accum_boolean(PG_FUNCTION_ARGS);
+extern Datum moments_accum_boolean_control(PG_FUNCTION_ARGS);
+extern Datum covariate_accum_variant(PG_FUNCTION_ARGS);
+extern Datum covariate_accum_control(PG_FUNCTION_ARGS);
+extern Datum moments_combine(PG_FUNCTION_ARGS);
+
 extern Moments *aggregate_state(FunctionCallInfo fcinfo, int metrics, MomentsConstant kind,
 								const void *constant, Size size);
 extern void metric_not_finite(double value, const char *name, int position) pg_attribute_noreturn();

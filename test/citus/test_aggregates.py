@@ -18,6 +18,8 @@ PUSHED_DOWN = {
     "moments_agg(double precision,double precision,text)": ("moments_agg(y, x, variant)", "units"),
     "moments_agg(double precision[],text)": ("moments_agg(ARRAY[y, coalesce(x, 0), sessions], variant)", "units"),
     "moments_agg(moments)": ("moments_agg(m)", "cells"),
+    "moments_diagonal_agg(double precision[],text)":
+        ("moments_diagonal_agg(metric_array(y, coalesce(x, 0), sessions), variant)", "units"),
     "welch_t(double precision,text)": ("welch_t(y, variant)", "units"),
     "welch_t(double precision,text,text)": ("welch_t(y, variant, 'treatment')", "units"),
     "proportion_z(boolean,text)": ("proportion_z(success, variant)", "units"),
