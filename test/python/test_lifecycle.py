@@ -4,7 +4,6 @@ import csv
 import gzip
 import json
 import math
-import os
 import re
 import struct
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Db
+from connection import Db
 
 ROOT = Path(__file__).parents[2]
 RELEASED = ["0.1.0"]
