@@ -6,13 +6,7 @@ SET timezone = 'UTC';
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS expstat;
 BEGIN;
--- What is on the disk, as bytes: a bytea that is aligned as our types are, so that a cast changes nothing.
-CREATE TYPE disk;
-CREATE FUNCTION disk_in(cstring) RETURNS disk LANGUAGE internal IMMUTABLE STRICT AS 'byteain';
-CREATE FUNCTION disk_out(disk) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'byteaout';
-CREATE TYPE disk (INPUT = disk_in, OUTPUT = disk_out, ALIGNMENT = double, STORAGE = extended);
-CREATE CAST (moments AS disk) WITHOUT FUNCTION;
-CREATE CAST (bootstrap AS disk) WITHOUT FUNCTION;
+\ir disk.sql
 
 -- Units whose values look random and are the same everywhere.
 CREATE TEMP TABLE units AS
@@ -29,6 +23,8 @@ SELECT 'two variants' AS name, moments_agg(y, variant) AS m FROM units
 UNION ALL SELECT 'two metrics', moments_agg(y, x, variant) FROM units
 UNION ALL SELECT 'seven metrics', moments_agg(ARRAY[y, x, y * x, y - x, x / 3, 1, 0], variant) FROM units
 UNION ALL SELECT '64 metrics', moments_agg(ARRAY(SELECT ((j * i) % 7)::float8 FROM generate_series(1, 64) AS j), variant) FROM units WHERE i <= 9
+UNION ALL SELECT 'without covariances', moments_diagonal_agg(ARRAY[y, x, y * x], variant) FROM units
+UNION ALL SELECT 'a thousand metrics', moments_diagonal_agg(ARRAY(SELECT ((j * i) % 7)::float8 FROM generate_series(1, 1000) AS j), variant) FROM units WHERE i <= 9
 UNION ALL SELECT 'one unit', moments_agg(y, variant) FROM units WHERE i = 1
 UNION ALL SELECT 'one variant', moments_agg(y, variant) FROM units WHERE variant = 'control'
 UNION ALL SELECT 'no variant', '{"version": 1, "metrics": 1, "variants": {}}'

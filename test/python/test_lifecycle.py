@@ -336,12 +336,8 @@ def copy_stream(value):
 def forms(database):
     """A connection where the bytes of a value on the disk can be written."""
     db = Db(database)
-    db.run("CREATE TYPE disk")
-    db.run("CREATE FUNCTION disk_in(cstring) RETURNS disk LANGUAGE internal IMMUTABLE STRICT AS 'byteain'")
-    db.run("CREATE FUNCTION disk_out(disk) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'byteaout'")
-    db.run("CREATE TYPE disk (INPUT = disk_in, OUTPUT = disk_out, ALIGNMENT = double, STORAGE = extended)")
+    db.run((ROOT / "test" / "disk.sql").read_text())
     for kind in ("moments", "bootstrap"):
-        db.run("CREATE CAST (disk AS %s) WITHOUT FUNCTION" % kind)
         db.run("CREATE TABLE read_%s (form text, v %s)" % (kind, kind))
     yield db
     db.run("DROP TABLE read_moments, read_bootstrap")
@@ -393,7 +389,7 @@ def summary_of(state):
     rows = []
     for label, arm in sorted(state["variants"].items(), key=lambda item: item[0].encode()):
         for i in range(state["metrics"]):
-            squares = arm["comoments"][(i + 1) * (i + 2) // 2 - 1]
+            squares = arm["squares"][i] if "squares" in arm else arm["comoments"][(i + 1) * (i + 2) // 2 - 1]
             rows.append({"variant": label, "n": arm["n"], "metric": i + 1, "mean": arm["mean"][i],
                          "variance": squares / (arm["n"] - 1) if arm["n"] > 1 else None})
     return rows or None
