@@ -7,18 +7,14 @@
 
 #include "postgres.h"
 
-#if PG_VERSION_NUM < 150000
-#error "expstat needs PostgreSQL 15 or later"
-#endif
+StaticAssertDecl(PG_VERSION_NUM >= 150000, "expstat needs PostgreSQL 15 or later");
 
 /*
  * The exact sums of the bootstrap are of 128 bits, and states hold int64 and
  * float8 that must be aligned as palloc() and a tuple align them.  A 32-bit
  * build has neither, and was never tried.
  */
-#if !defined(USE_FLOAT8_BYVAL) || !defined(HAVE_INT128)
-#error "expstat needs a 64-bit PostgreSQL: float8 passed by value, and 128-bit integers"
-#endif
+StaticAssertDecl(FLOAT8PASSBYVAL, "expstat needs a 64-bit PostgreSQL, with float8 passed by value");
 
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h" /* was part of postgres.h */
