@@ -14,7 +14,7 @@ import pytest
 from connection import Db
 
 ROOT = Path(__file__).parents[2]
-RELEASED = ["0.1.0"]
+RELEASED = sorted(p.stem.split("--")[1] for p in (ROOT / "sql" / "releases").glob("expstat--*.sql") if p.stem.count("--") == 1)
 CURRENT = re.search(r"default_version = '(.*)'", (ROOT / "expstat.control").read_text()).group(1)
 
 csv.field_size_limit(10**8)
