@@ -38,7 +38,7 @@ include $(PGXS)
 expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
 	cat $^ > $@
 
-expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
+expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-bound.sql
 	cat $^ > $@
 
 $(OBJS): $(wildcard src/*.h)

@@ -286,9 +286,9 @@ COMMENT ON FUNCTION register_metric(text, text, regclass, text, text, text, text
 	regclass, text, interval, float8, float8, text, text, float8, boolean, text, text) IS
 'registers a metric, or changes its definition';
 
--- What an experiment can be analyzed by.
+-- What an experiment can be analyzed by.  (A zone is one that TimeZone takes; that of the session comes back at the end.)
 CREATE FUNCTION check_experiment(e experiments) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
 	source regclass;
 	assigned regclass;
@@ -297,7 +297,7 @@ BEGIN
 	PERFORM @extschema@.check_choice(e.method, 'method', 'fixed', 'sequential');
 	PERFORM @extschema@.check_choice(e.crossovers, 'crossovers policy', 'drop', 'keep_first');
 	PERFORM @extschema@.check_choice(e.correction, 'correction', 'none', 'bonferroni', 'holm', 'hochberg', 'bh', 'by');
-	PERFORM now() AT TIME ZONE e.time_zone;
+	PERFORM set_config('TimeZone', e.time_zone, true);
 	IF e.starts >= e.ends THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = format('the experiment ends (%s) before it starts (%s)', e.ends, e.starts),

@@ -306,7 +306,7 @@ CREATE FUNCTION @extschema@.analyze(
 	refresh boolean DEFAULT false,
 	timeline boolean DEFAULT true
 ) RETURNS SETOF experiment_results
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
 	e @extschema@.experiments := @extschema@.known_experiment(experiment);
 	definitions jsonb;
@@ -314,7 +314,8 @@ DECLARE
 	k record;
 	noticed timestamptz := clock_timestamp();
 BEGIN
-	-- One analysis at a time, by the definition as it is when the others are done; days are the experiment's.
+	-- One analysis at a time, by the definition as it is when the others are done.  Days are the
+	-- experiment's; the session's zone comes back at the end, for the function has one.
 	SELECT * INTO e FROM @extschema@.experiments AS locked WHERE locked.experiment = e.experiment FOR UPDATE;
 	PERFORM set_config('TimeZone', e.time_zone, true);
 	PERFORM @extschema@.check_analysis(e, as_of);
