@@ -1,0 +1,67 @@
+"""Databases in which an ordinary user has made, or a superuser will make, the extensions."""
+
+import importlib.util
+import os
+import pathlib
+
+import pytest
+
+# The connection of the tests in test/python, whose conftest has this one's name.
+PYTHON = pathlib.Path(__file__).resolve().parents[1] / "python"
+_spec = importlib.util.spec_from_file_location("python_conftest", PYTHON / "conftest.py")
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+Db = _module.Db
+
+NAME = "expstat_security_%d" % os.getpid()
+OWNER, USER, MALLORY = "expstat_owner", "expstat_user", "expstat_mallory"
+
+
+class Server:
+    """Makes databases, each of which OWNER has, and connections to them."""
+
+    def __init__(self):
+        self.admin = Db(os.environ.get("PGDATABASE", "postgres"))
+        self.open, self.names = [], []
+
+    def connect(self, database, role="postgres"):
+        connection = Db(database)
+        connection.run("SET SESSION AUTHORIZATION %s" % role)
+        self.open.append(connection)
+        return connection
+
+    def database(self):
+        name = "%s_%d" % (NAME, len(self.names))
+        self.admin.run("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8' OWNER %s" % (name, OWNER))
+        self.names.append(name)
+        return name
+
+
+@pytest.fixture(scope="session")
+def server():
+    server = Server()
+    for role in (OWNER, USER, MALLORY):
+        server.admin.run("CREATE ROLE %s LOGIN NOSUPERUSER" % role)
+    try:
+        yield server
+    finally:
+        for connection in server.open:
+            connection.close()
+        for name in server.names:
+            server.admin.run("DROP DATABASE %s WITH (FORCE)" % name)
+        for role in (OWNER, USER, MALLORY):
+            server.admin.run("DROP ROLE %s" % role)
+        server.admin.close()
+
+
+@pytest.fixture(scope="session")
+def installed(server):
+    """A database in which its owner, no superuser, made both extensions."""
+    name = server.database()
+    server.connect(name, OWNER).run("CREATE EXTENSION expstat_registry CASCADE")
+    return name
+
+
+@pytest.fixture
+def db(server, installed):
+    return server.connect(installed)
