@@ -15,7 +15,7 @@ BODY = "LANGUAGE plpgsql AS $$ BEGIN %s; END $$" % HOSTILE
 
 # Nearer to how our bodies call them than what PostgreSQL has, so that they would be taken while the extension is created.
 NEARER = ["format(text, text)", "format(text, name)", "format(text, name, name)", "format(text, text, text)", "concat_ws(text, text, text)",
-          "concat_ws(text, text)", "coalesced(text)", "greatest_(text)"]
+          "concat_ws(text, text)", "coalesced(text)"]
 
 
 @pytest.fixture
@@ -44,19 +44,15 @@ def test_names_that_would_be_bound_to_others_are_refused(site):
 
 
 def test_operators_are_looked_at_as_well(site):
-    """The registry's own schema, made before it: with an operator for text and name, such as a catalog's columns are compared by."""
+    """The registry's own schema, made before it, with operators in it."""
     mallory, root = site
     mallory.run("CREATE SCHEMA expstat")
-    plant(mallory, "expstat", "hostile_equal(moments_label text, k text)", "boolean")
+    plant(mallory, "expstat", "hostile_equal(text, text)", "boolean")
     mallory.run("CREATE OPERATOR expstat.= (FUNCTION = expstat.hostile_equal, LEFTARG = text, RIGHTARG = text)")
     root.run("CREATE EXTENSION expstat")
     root.run("CREATE EXTENSION expstat_registry")       # the one of pg_catalog comes first, if both fit as well
     assert root.one("SELECT count(*) FROM pg_depend WHERE refobjid = 'expstat.=(text,text)'::regoperator") == 0
     root.run("DROP EXTENSION expstat_registry")
-    plant(mallory, "expstat", "hostile_less(text, bigint)", "boolean")
-    plant(mallory, "expstat", "hostile_plus(timestamptz, interval)", "timestamptz")
-    mallory.run("CREATE OPERATOR expstat.|| (FUNCTION = expstat.concatenated, LEFTARG = text, RIGHTARG = bigint)"
-                if mallory.one("SELECT to_regprocedure('expstat.concatenated(text,bigint)') IS NOT NULL") else "SELECT")
     plant(mallory, "expstat", "hostile_concatenation(text, bigint)", "text")
     mallory.run("CREATE OPERATOR expstat.|| (FUNCTION = expstat.hostile_concatenation, LEFTARG = text, RIGHTARG = bigint)")
     error = root.error("CREATE EXTENSION expstat_registry")
@@ -89,15 +85,15 @@ def test_nothing_of_others_runs_at_creation(site, signature):
     try:
         root.run("CREATE EXTENSION expstat_registry CASCADE")
     except Exception as error:
-        assert error.pgcode == "55000", error
+        assert error.pgcode in ("55000", "42725"), error      # refused, or ambiguous
 
 
 # One of each kind of object, as the scripts make them.
 SAME = [("public", "CREATE FUNCTION public.welch_t_final(text) RETURNS text " + BODY, None),
         ("public", "CREATE TYPE public.comparison AS (x int)", "42710"),
-        ("public", "CREATE TYPE public.moments", "42710"),
-        ("public", "CREATE TABLE public.decision (x int)", "42P07"),
-        ("public", "CREATE FUNCTION public.farm_fingerprint(text) RETURNS bigint " + BODY.replace("text", "text"), "42723"),
+        ("public", "CREATE TYPE public.moments AS (x int)", "42710"),
+        ("public", "CREATE TABLE public.decision (x int)", "42710"),
+        ("public", "CREATE FUNCTION public.farm_fingerprint(text) RETURNS bigint " + BODY, "42723"),
         ("public", "CREATE FUNCTION public.exposure_schema() RETURNS text " + BODY, "42723"),
         ("expstat", "CREATE TABLE expstat.metrics (x int)", "42P07"),
         ("expstat", "CREATE VIEW expstat.experiment_results AS SELECT 1 AS x", "42P07"),
@@ -180,7 +176,7 @@ SELECT * FROM public.person_exposures('public.ex', 'user_id', 'variant', 'expose
 """.strip().replace("\n                ", " ").split("\n")
 
 
-def test_no_planted_function_is_called(server, request):
+def test_no_planted_function_is_called(server):
     """All that is written in SQL and PL/pgSQL, called by its full name, with the attacker's schema before all others."""
     name = server.database()
     root, owner = server.connect(name), server.connect(name, OWNER)
@@ -189,7 +185,7 @@ def test_no_planted_function_is_called(server, request):
     owner.run("CREATE TABLE public.ex AS SELECT i AS user_id, i % 50 AS person, (ARRAY['a', 'b'])[1 + i % 2] AS variant, "
               "timestamptz '2026-03-01' + i % 3 * interval '1 day' AS exposed_at, i % 7 AS x, 's' || i % 2 AS side FROM generate_series(1, 200) AS i")
     # What the same calls say without an attacker: with, they say no other.
-    quiet = []
+    rows_of = []
     for path in ("pg_catalog", "hostile, pg_catalog"):
         if path != "pg_catalog":
             functions, operators = plant_everything(root, "hostile")
@@ -200,7 +196,7 @@ def test_no_planted_function_is_called(server, request):
         owner.run("SET search_path = %s" % path)
         answers = [owner.rows(call) for call in CALLS]
         assert all(answers[i] for i, call in enumerate(CALLS) if "analyze" in call or "experiment_" in call or "health" in call)
-        quiet.append([len(a) for a in answers])
-    assert quiet[0] == quiet[1]
+        rows_of.append([len(a) for a in answers])
+    assert rows_of[0] == rows_of[1]
     assert owner.error("SELECT 1 = 1").pgcode == "HOSTI"        # they would have been called
     assert owner.error("SELECT quote_ident('x')").pgcode == "HOSTI"
