@@ -10,7 +10,8 @@ BEGIN
 		RAISE undefined_object USING
 			MESSAGE = format('experiment %s is not registered', coalesce('"' || experiment || '"', 'NULL')),
 			HINT = coalesce('You see: ' || (SELECT string_agg(known.experiment, ', ' ORDER BY known.experiment)
-											FROM @extschema@.experiments AS known) || '.',
+											FROM (SELECT * FROM @extschema@.experiments AS known
+												  ORDER BY known.experiment LIMIT 10) AS known) || '.',
 							'Register it, with register_experiment().');
 	END IF;
 	RETURN e;
