@@ -8,19 +8,19 @@ FORMULAS = stats noncentral duration linear sequential hash hash32 bucket digest
 	poisson arms value_table moments bootstrap_state estimate compare covariates strata \
 	posterior goodness multinomial adjust orderstat trimmed oneway independence doubly_robust \
 	resampled group_sequential power history
-SQL_FACING = arguments row moments_io moments_functions aggregates bootstrap_io comparison_rows \
+SQL_FACING = arguments row moments_io moments_functions metric_array aggregates bootstrap_io comparison_rows \
 	samples segments estimators comparisons monitoring stratified bayes \
 	group_sequential_functions srm chi_square anova heterogeneity novelty \
 	aipw multiple ranks quantiles outliers bootstrap assign_method hashes assign layer \
-	exposure planning decide expstat
+	exposure planning decide columns row_filter moments_scan moments_plan expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION))
 EXTRA_CLEAN = $(DATA_built)
 
-REGRESS = install moments comparisons estimators sequential srm srm_sequential chi_square anova \
+REGRESS = install moments comparisons scorecard estimators sequential srm srm_sequential chi_square anova \
 	heterogeneity aipw multiple ranks quantiles outliers bootstrap assign exposure planning decide rollups \
-	registry report plans
+	registry report plans moments_scan
 REGRESS_OPTS = --inputdir=test
 
 # The same numbers on every platform: no fused multiply-add unless written.
@@ -43,8 +43,8 @@ expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-b
 
 $(OBJS): $(wildcard src/*.h)
 
-# The loops over co-moments, which run for every row and merged state, are worth vectors.
-src/aggregates.o src/moments.o: CFLAGS += -O3
+# The loops over the metrics of every row, and of every merged state, are worth vectors.
+src/aggregates.o src/metric_array.o src/moments.o src/moments_scan.o: CFLAGS += -O3
 # So are those over the replicates of a bootstrap.
 src/poisson.o src/bootstrap_state.o: CFLAGS += -O3
 
@@ -60,6 +60,7 @@ format-check:
 lint:
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c99 \
 		'-Dpg_attribute_noreturn()=__attribute__((noreturn))' \
+		'-Dforeach(cell,list)=while((cell=lnext(list,cell)))' \
 		--enable=warning,performance,portability src
 	clang-tidy --quiet --warnings-as-errors='*' \
 		--checks='-*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-reserved-identifier,-bugprone-implicit-widening-of-multiplication-result' \

@@ -192,6 +192,48 @@ FROM customers
 GROUP BY arm
 ORDER BY arm;
 
+\echo '# The whole of it, registered'
+\echo
+\echo 'A second extension keeps what an experiment is, and what came of it.  The data do not say'
+\echo 'on which day each e-mail was sent; to have something to look at by day, a hash spreads them'
+\echo 'over two weeks.'
+\echo
+
+CREATE EXTENSION expstat_registry;
+
+CREATE VIEW mailing AS
+SELECT customer_id, segment,
+       timestamptz '2008-03-01' + 14 * assign_bucket(customer_id::text, 'day') * interval '1 day' AS sent_at,
+       CASE WHEN newbie THEN 'new' ELSE 'established' END AS customer
+FROM customers;
+
+\echo
+SELECT expstat.register_metric('visit', kind => 'proportion', relation => 'customers', unit => 'customer',
+           unit_column => 'customer_id', value_column => 'visit', description => 'came to the shop within two weeks'),
+       expstat.register_metric('purchase', kind => 'proportion', relation => 'customers', unit => 'customer',
+           unit_column => 'customer_id', value_column => 'conversion', description => 'bought something within two weeks'),
+       expstat.register_metric('spend', relation => 'customers', unit => 'customer',
+           unit_column => 'customer_id', value_column => 'spend', covariate_relation => 'customers',
+           covariate_column => 'history', description => 'dollars spent within two weeks');
+
+SELECT expstat.register_metric('spend per visit', kind => 'ratio', components => '{spend,visit}', unit => 'customer',
+           role => 'guardrail', margin => 0.15, description => 'are these visitors who buy?'),
+       expstat.register_experiment('e-mail', exposures => 'mailing', unit_column => 'customer_id',
+           variant_column => 'segment', time_column => 'sent_at', unit => 'customer',
+           variants => '{Mens E-Mail,Womens E-Mail,No E-Mail}', control => 'No E-Mail',
+           primary_metric => 'visit', metrics => '{purchase,spend,spend per visit}', segments => '{customer}',
+           starts => '2008-03-01', ends => '2008-03-15', time_zone => 'UTC', planned_n => 21000,
+           name => 'Does an e-mail bring customers back?',
+           hypothesis => 'An e-mail about clothes brings customers back within two weeks, and they spend more.');
+
+\echo 'One call checks the exposures, computes all metrics, and keeps the moments:'
+\echo
+
+SELECT metric, role, variant, lift, lift_low, lift_high, p_adjusted, outcome
+FROM expstat.analyze('e-mail', as_of => '2008-03-29');
+
+SELECT variant, health, recommendation, reasons FROM expstat.experiment_summary;
+
 \set ECHO none
 \pset tuples_only on
 \pset format unaligned
@@ -220,4 +262,13 @@ FROM duel,
                      CASE WHEN diff > 0 THEN control ELSE variant END AS loser,
                      CASE WHEN diff > 0 THEN diff_low ELSE -diff_high END AS low,
                      CASE WHEN diff > 0 THEN diff_high ELSE -diff_low END AS high) AS w;
+\echo
+\if :{?report}
+\else
+\set report e-mail.html
+\endif
+\o :report
+SELECT expstat_report('e-mail');
+\o
+\echo 'All of it as a page to look at:' :report
 \echo

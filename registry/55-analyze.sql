@@ -4,20 +4,41 @@ CREATE FUNCTION known_experiment(experiment text) RETURNS experiments
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	e @extschema@.experiments;
+	known text;
 BEGIN
-	SELECT * INTO e FROM @extschema@.experiments AS known WHERE known.experiment = known_experiment.experiment;
+	IF experiment IS NULL THEN
+		RAISE null_value_not_allowed USING
+			MESSAGE = 'experiment must not be null',
+			HINT = 'Give the id of a registered experiment.';
+	END IF;
+	SELECT * INTO e FROM @extschema@.experiments AS k WHERE k.experiment = known_experiment.experiment;
 	IF NOT found THEN
+		SELECT string_agg(quote_literal(k.experiment), ', ' ORDER BY k.experiment) INTO known
+		FROM (SELECT x.experiment FROM @extschema@.experiments AS x ORDER BY x.experiment LIMIT 10) AS k;
 		RAISE undefined_object USING
-			MESSAGE = format('experiment %s is not registered', coalesce('"' || experiment || '"', 'NULL')),
-			HINT = coalesce('You see: ' || (SELECT string_agg(known.experiment, ', ' ORDER BY known.experiment)
-											FROM (SELECT * FROM @extschema@.experiments AS known
-												  ORDER BY known.experiment LIMIT 10) AS known) || '.',
-							'Register it, with register_experiment().');
+			MESSAGE = format('experiment "%s" is not registered', experiment),
+			HINT = coalesce('Experiments that you may see: ' || known || '.',
+							'There is none that you may see. @extschema@.register_experiment() makes one.');
 	END IF;
 	RETURN e;
 END
 $$;
 COMMENT ON FUNCTION known_experiment(text) IS 'the definition of an experiment, or an error';
+
+CREATE FUNCTION analyzed_experiment(experiment text) RETURNS experiments
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	e @extschema@.experiments := @extschema@.known_experiment(experiment);
+BEGIN
+	IF NOT EXISTS (SELECT FROM @extschema@.analyses AS a WHERE a.experiment = e.experiment) THEN
+		RAISE object_not_in_prerequisite_state USING
+			MESSAGE = format('experiment "%s" has not been analyzed', e.experiment),
+			HINT = format('Numbers first: SELECT * FROM @extschema@.analyze(%L).', e.experiment);
+	END IF;
+	RETURN e;
+END
+$$;
+COMMENT ON FUNCTION analyzed_experiment(text) IS 'the definition of an experiment that has results, or an error';
 
 -- What the states of a metric depend on.  Whoever changes the description or the margin need not compute anew.
 CREATE FUNCTION metric_definition(e experiments, metric text) RETURNS jsonb

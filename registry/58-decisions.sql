@@ -33,17 +33,27 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION experiment_snapshot(text) IS 'all that is known of an experiment at this moment';
 
+CREATE TYPE decision_made AS (
+	experiment text,
+	decided_at timestamptz,
+	decided_by name,
+	decision text,
+	variant text,
+	reason text
+);
+COMMENT ON TYPE decision_made IS 'a decision as it was written down, without its snapshot';
+
 CREATE FUNCTION decide_experiment(
 	experiment text,
 	decision text,
 	variant text DEFAULT NULL,
 	reason text DEFAULT NULL
-) RETURNS decisions
+) RETURNS decision_made
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	e @extschema@.experiments := @extschema@.known_experiment(experiment);
-	written @extschema@.decisions;
+	e @extschema@.experiments := @extschema@.analyzed_experiment(experiment);
+	made @extschema@.decision_made;
 BEGIN
 	PERFORM @extschema@.check_choice(decision, 'decision', 'ship', 'do not ship', 'keep running');
 	IF decision = 'ship' AND variant IS NULL OR NOT EXISTS (
@@ -54,16 +64,12 @@ BEGIN
 			MESSAGE = CASE WHEN variant IS NULL THEN 'which variant ships?' ELSE format('variant "%s" is not one of the experiment''s', variant) END,
 			HINT = format('The variants are: %s.', (SELECT string_agg(v.variant, ', ' ORDER BY v.place)
 												   FROM @extschema@.variants AS v WHERE v.experiment = e.experiment));
-	ELSIF NOT EXISTS (SELECT FROM @extschema@.analyses AS a WHERE a.experiment = e.experiment) THEN
-		RAISE object_not_in_prerequisite_state USING
-			MESSAGE = format('experiment "%s" has not been analyzed', e.experiment),
-			HINT = format('Numbers first: SELECT * FROM @extschema@.analyze(%L).', e.experiment);
 	END IF;
 	INSERT INTO @extschema@.decisions (experiment, decision, variant, reason, snapshot)
 	VALUES (e.experiment, decide_experiment.decision, decide_experiment.variant, decide_experiment.reason,
 			@extschema@.experiment_snapshot(e.experiment))
-	RETURNING * INTO written;
-	RETURN written;
+	RETURNING experiment, decided_at, decided_by, decision, variant, reason INTO made;
+	RETURN made;
 END
 $$;
 COMMENT ON FUNCTION decide_experiment(text, text, text, text) IS

@@ -17,41 +17,12 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION report_page(text) IS 'the page of an analysed experiment';
 
--- Says what is missing before a report can be made.
-CREATE FUNCTION check_report(experiment text) RETURNS void
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	known text;
-BEGIN
-	IF experiment IS NULL THEN
-		RAISE EXCEPTION 'experiment must not be NULL'
-			USING ERRCODE = 'null_value_not_allowed', HINT = 'Give the id of a registered experiment.';
-	END IF;
-	IF NOT EXISTS (SELECT FROM @extschema@.experiments AS e WHERE e.experiment = check_report.experiment) THEN
-		SELECT string_agg(quote_literal(k.experiment), ', ' ORDER BY k.experiment) INTO known
-		FROM (SELECT e.experiment FROM @extschema@.experiments AS e ORDER BY e.experiment LIMIT 10) AS k;
-		RAISE EXCEPTION 'there is no experiment "%"', experiment
-			USING ERRCODE = 'invalid_parameter_value',
-				  HINT = coalesce('Experiments that you may see: ' || known || '.',
-								  'There is none that you may see. @extschema@.register_experiment() makes one.');
-	END IF;
-	IF NOT EXISTS (SELECT FROM @extschema@.analyses AS a WHERE a.experiment = check_report.experiment) THEN
-		RAISE EXCEPTION 'experiment "%" has not been analyzed', experiment
-			USING ERRCODE = 'object_not_in_prerequisite_state',
-				  HINT = format('Numbers first: SELECT * FROM @extschema@.analyze(%L).', experiment);
-	END IF;
-END;
-$$;
-COMMENT ON FUNCTION check_report(text) IS 'an error, with what to do, if there is nothing to report on an experiment';
-
 CREATE FUNCTION report(experiment text) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM @extschema@.check_report(experiment);
+	PERFORM @extschema@.analyzed_experiment(experiment);
 	RETURN @extschema@.report_page(experiment);
 END;
 $$;

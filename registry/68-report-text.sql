@@ -196,7 +196,7 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM @extschema@.check_report(experiment);
+	PERFORM @extschema@.analyzed_experiment(experiment);
 	RETURN QUERY SELECT * FROM @extschema@.report_text_page(experiment);
 END;
 $$;

@@ -4,6 +4,9 @@
 #   private_tree              a temporary directory with a copy of PostgreSQL
 #   build_extension [ARG...]  make install into it (arguments go to make)
 #   start_server [SETTING...] initdb, start, PGHOST, PGUSER, ... exported
+#   have_citus                is there Citus, too?
+#   start_cluster             instead: a coordinator and two workers, with Citus
+#   no_crash                  false if one of the servers crashed
 #   run COMMAND [ARG...]      a command that may take long
 #   python_environment FILE   path of a Python with the packages that a requirements file lists
 #
@@ -76,9 +79,10 @@ cleanup() {
     trap '' HUP INT TERM
     [ -z "$child" ] || kill "$child" 2>/dev/null || true
     if [ -n "$tmp" ]; then
-        if [ -e "$tmp/server/data/postmaster.pid" ]; then
-            as_server_user "$tmp/tree$bindir/pg_ctl" stop -s -m immediate -D "$tmp/server/data" || true
-        fi
+        local pid
+        for pid in "$tmp"/server/*/postmaster.pid; do
+            [ ! -e "$pid" ] || as_server_user "$tmp/tree$bindir/pg_ctl" stop -s -m immediate -D "${pid%/*}" || true
+        done
         rm -rf "$tmp" 2>/dev/null || { sleep 1 && rm -rf "$tmp"; } || true
     fi
     exit "$status"
@@ -172,8 +176,11 @@ build_extension() {
 
 # ---- server ----
 
-start_server() {
-    local data=$tmp/server/data log=$tmp/server/log setting
+# A server with its data in the directory NAME.  All of them listen on sockets in one
+# directory, and are told apart by their ports.
+start_server_at() {
+    local port=$1 data=$tmp/server/$2 log=$tmp/server/$2.log setting
+    shift 2
     as_server_user "$tmp/tree$bindir/initdb" -D "$data" -U postgres -A trust \
         --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$tmp/initdb.log" 2>&1 || {
         cat "$tmp/initdb.log" >&2
@@ -181,7 +188,7 @@ start_server() {
     }
     as_server_user tee -a "$data/postgresql.conf" >/dev/null <<EOF
 listen_addresses = ''
-port = 5432
+port = $port
 unix_socket_directories = '$tmp/server'
 unix_socket_permissions = 0700
 cluster_name = 'expstat'
@@ -198,9 +205,51 @@ EOF
         cat "$log" >&2
         die "the private server did not start"
     }
-    export PGHOST=$tmp/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
-    export EXPSTAT_SERVER_LOG=$log
 }
+
+start_server() {
+    start_server_at 5432 data "$@"
+    export PGHOST=$tmp/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+}
+
+# False, and shown, if a server crashed.  Tests may kill a backend on purpose (signal 9).
+no_crash() {
+    ! grep -E 'terminated by signal ([^9]|9[0-9])|TRAP: |PANIC: ' "$tmp"/server/*.log
+}
+
+# ---- a cluster ----
+
+# Citus is not in Debian.  Where it is not installed beside PostgreSQL, CITUS_TREE names
+# what was given as DESTDIR to its make install.
+have_citus() {
+    choose_pg_config
+    [ -e "${CITUS_TREE:-}$("$PG_CONFIG" --sharedir 2>/dev/null)/extension/citus.control" ]
+}
+
+# After private_tree and build_extension.  The nodes talk to each other over sockets, as
+# everybody talks to them; so a node's host is the directory of the sockets.
+start_cluster() {
+    local port name
+    [ -z "${CITUS_TREE:-}" ] || cp -as --remove-destination "$(cd "$CITUS_TREE" && pwd)/." "$tmp/tree/"
+    for name in coordinator worker1 worker2; do
+        port=$((${port:-5431} + 1))
+        start_server_at $port $name shared_preload_libraries=citus max_prepared_transactions=100 \
+            shared_buffers=64MB citus.node_conninfo=sslmode=disable citus.local_hostname="$tmp/server" \
+            citus.enable_statistics_collection=off
+        psql -qX -h "$tmp/server" -p $port -U postgres -d postgres -c 'CREATE EXTENSION citus'
+    done
+    export PGHOST=$tmp/server PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+    psql -qX -v ON_ERROR_STOP=1 -v host="$PGHOST" >/dev/null <<'EOF'
+SELECT citus_set_coordinator_host(:'host', 5432);
+SELECT citus_add_node(:'host', 5433);
+SELECT citus_add_node(:'host', 5434);
+EOF
+}
+
+# ---- tests in Python ----
+
+# To be called by run with what is to be tested; leaves nothing behind but --basetemp.
+pytest=(env PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -p no:cacheprovider -ra --tb=short)
 
 # ---- Python packages that Debian does not have ----
 

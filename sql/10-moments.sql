@@ -23,7 +23,7 @@ CREATE TYPE moments (
 	STORAGE = extended
 );
 COMMENT ON TYPE moments IS
-'moments of an experiment: per variant the number of units, the means of up to 64 metrics and their centred co-moments';
+'moments of an experiment: per variant the number of units, the means of up to 64 metrics and their centred co-moments, or of up to 1000 and their variances';
 
 CREATE FUNCTION moments_to_jsonb(moments) RETURNS jsonb
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -74,6 +74,10 @@ CREATE FUNCTION moments_accum(moments, float8[], text) RETURNS moments
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'moments_accum_array';
 COMMENT ON FUNCTION moments_accum(moments, float8[], text) IS 'aggregate transition function';
 
+CREATE FUNCTION moments_accum_diagonal(moments, float8[], text) RETURNS moments
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION moments_accum_diagonal(moments, float8[], text) IS 'aggregate transition function';
+
 CREATE FUNCTION moments_accum(moments, float8, text, text) RETURNS moments
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'moments_accum_control';
 COMMENT ON FUNCTION moments_accum(moments, float8, text, text) IS 'aggregate transition function';
@@ -115,6 +119,18 @@ CREATE AGGREGATE moments_agg(ys float8[], variant text) (
 COMMENT ON AGGREGATE moments_agg(float8[], text) IS
 'moments of up to 64 metrics by variant; rows are units; a NULL element skips the row';
 
+CREATE FUNCTION metric_array(VARIADIC "any") RETURNS float8[]
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION metric_array("any") IS
+'up to 100 metrics of a row as an array for the aggregates: ARRAY[...], but faster, and of numbers of any type and booleans';
+
+CREATE AGGREGATE moments_diagonal_agg(ys float8[], variant text) (
+	SFUNC = moments_accum_diagonal, STYPE = moments, SSPACE = 2048,
+	COMBINEFUNC = moments_combine, FINALFUNC = moments_final, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE moments_diagonal_agg(float8[], text) IS
+'means and variances, without covariances, of up to 1000 metrics by variant: a scorecard; rows are units; a NULL element skips the row';
+
 CREATE AGGREGATE moments_agg(m moments) (
 	SFUNC = moments_combine, STYPE = moments, SSPACE = 256,
 	COMBINEFUNC = moments_combine, FINALFUNC = moments_final, PARALLEL = SAFE
@@ -133,6 +149,11 @@ CREATE FUNCTION moments_select(m moments, dims integer[]) RETURNS moments
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION moments_select(moments, integer[]) IS
 'moments of some of the metrics, by their positions from 1';
+
+CREATE FUNCTION moments_diagonal(m moments) RETURNS moments
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION moments_diagonal(moments) IS
+'moments without their covariances: means and variances only, as moments_diagonal_agg gathers them';
 
 CREATE FUNCTION moments_filter(m moments, variants text[]) RETURNS moments
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';

@@ -76,6 +76,42 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 2 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION welch_t(moments, text, float8, text, float8, integer, text) IS
 'Welch''s t-test of a metric''s mean, each treatment against the control';
 
+CREATE TYPE metric_comparison AS (
+	metric integer,
+	variant text,
+	control text,
+	n bigint,
+	n_control bigint,
+	estimate float8,
+	estimate_control float8,
+	diff float8,
+	std_error float8,
+	statistic float8,
+	df float8,
+	p_value float8,
+	diff_low float8,
+	diff_high float8,
+	lift float8,
+	lift_low float8,
+	lift_high float8,
+	alpha float8,
+	method text
+);
+COMMENT ON TYPE metric_comparison IS 'a treatment compared with the control in one of several metrics: a comparison, and which metric';
+COMMENT ON COLUMN metric_comparison.metric IS 'position of the metric in the state, from 1';
+
+CREATE FUNCTION scorecard(
+	m moments,
+	control text DEFAULT NULL,
+	alpha float8 DEFAULT 0.05,
+	alternative text DEFAULT 'two-sided',
+	null_diff float8 DEFAULT 0,
+	lift_method text DEFAULT 'delta'
+) RETURNS SETOF metric_comparison
+LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION scorecard(moments, text, float8, text, float8, text) IS
+'Welch''s t-test of every metric''s mean, each treatment against the control';
+
 CREATE AGGREGATE proportion_z(success boolean, variant text) (
 	SFUNC = moments_accum, STYPE = moments, SSPACE = 176,
 	COMBINEFUNC = moments_combine, FINALFUNC = proportion_z_final, PARALLEL = SAFE

@@ -14,32 +14,46 @@ COMMENT ON COLUMN first_exposure_result.crossover IS 'was the unit exposed to mo
 COMMENT ON COLUMN first_exposure_result.variant IS 'variant of the first exposure';
 COMMENT ON COLUMN first_exposure_result.segments IS 'segments at the first exposure';
 
-CREATE FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz) RETURNS first_exposure_result
+CREATE TYPE first_exposure_state AS (
+	exposures bigint,
+	exposed_at bigint,
+	crossover boolean,
+	variant text,
+	segments text[]
+);
+COMMENT ON TYPE first_exposure_state IS
+'a first_exposure_result under way; its time is a number, that every node of a cluster reads alike';
+
+CREATE FUNCTION first_exposure_accum(first_exposure_state, text, timestamptz) RETURNS first_exposure_state
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz) IS
+COMMENT ON FUNCTION first_exposure_accum(first_exposure_state, text, timestamptz) IS
 'aggregate transition function';
 
-CREATE FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz, text[])
-RETURNS first_exposure_result
+CREATE FUNCTION first_exposure_accum(first_exposure_state, text, timestamptz, text[])
+RETURNS first_exposure_state
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz, text[]) IS
+COMMENT ON FUNCTION first_exposure_accum(first_exposure_state, text, timestamptz, text[]) IS
 'aggregate transition function';
 
-CREATE FUNCTION first_exposure_combine(first_exposure_result, first_exposure_result) RETURNS first_exposure_result
+CREATE FUNCTION first_exposure_combine(first_exposure_state, first_exposure_state) RETURNS first_exposure_state
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION first_exposure_combine(first_exposure_result, first_exposure_result) IS
+COMMENT ON FUNCTION first_exposure_combine(first_exposure_state, first_exposure_state) IS
 'aggregate combine function';
 
+CREATE FUNCTION first_exposure_final(first_exposure_state) RETURNS first_exposure_result
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION first_exposure_final(first_exposure_state) IS 'aggregate final function';
+
 CREATE AGGREGATE first_exposure(variant text, exposed_at timestamptz) (
-	SFUNC = first_exposure_accum, STYPE = first_exposure_result, SSPACE = 96,
-	COMBINEFUNC = first_exposure_combine, PARALLEL = SAFE
+	SFUNC = first_exposure_accum, STYPE = first_exposure_state, SSPACE = 96,
+	COMBINEFUNC = first_exposure_combine, FINALFUNC = first_exposure_final, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE first_exposure(text, timestamptz) IS
 'first exposure of a unit, number of exposures, and whether there was more than one variant';
 
 CREATE AGGREGATE first_exposure(variant text, exposed_at timestamptz, segments text[]) (
-	SFUNC = first_exposure_accum, STYPE = first_exposure_result, SSPACE = 160,
-	COMBINEFUNC = first_exposure_combine, PARALLEL = SAFE
+	SFUNC = first_exposure_accum, STYPE = first_exposure_state, SSPACE = 160,
+	COMBINEFUNC = first_exposure_combine, FINALFUNC = first_exposure_final, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE first_exposure(text, timestamptz, text[]) IS
 'first exposure of a unit, with its segments';

@@ -17,6 +17,7 @@ PG_FUNCTION_INFO_V1(moments_accum_control);
 PG_FUNCTION_INFO_V1(moments_accum_pair);
 PG_FUNCTION_INFO_V1(moments_accum_pair_control);
 PG_FUNCTION_INFO_V1(moments_accum_array);
+PG_FUNCTION_INFO_V1(moments_accum_diagonal);
 PG_FUNCTION_INFO_V1(moments_accum_boolean);
 PG_FUNCTION_INFO_V1(moments_accum_boolean_control);
 PG_FUNCTION_INFO_V1(covariate_accum);
@@ -41,13 +42,21 @@ modifiable_state(FunctionCallInfo fcinfo)
 }
 
 static void
-check_state(const Moments *m, int metrics, MomentsConstant kind, const void *constant, Size size)
+check_state(const Moments *m, MomentsShape shape, int metrics, MomentsConstant kind,
+			const void *constant, Size size)
 {
 	if (m->metrics != metrics)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("ys has %d elements where earlier rows have %d", metrics, m->metrics),
 				 errhint("The array of metrics must have the same length in every row.")));
+
+	/* Only who calls a transition function, or makes an aggregate of it, gets here. */
+	if (m->shape != shape && metrics > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("not a state of this aggregate: it is one %s covariances",
+						shape == MOMENTS_FULL ? "without" : "with")));
 
 	if (!moments_has_constant(m, kind, constant, size))
 		ereport(ERROR,
@@ -57,19 +66,26 @@ check_state(const Moments *m, int metrics, MomentsConstant kind, const void *con
 				 errhint("It must be the same constant in every row of a group.")));
 }
 
+static Moments *
+shaped_state(FunctionCallInfo fcinfo, MomentsShape shape, int metrics, MomentsConstant kind,
+			 const void *constant, Size size)
+{
+	Moments *m;
+
+	if (PG_ARGISNULL(0))
+		return moments_create(shape, metrics, kind, constant, size);
+
+	m = modifiable_state(fcinfo);
+	check_state(m, shape, metrics, kind, constant, size);
+	return m;
+}
+
 /* The state of an aggregate, created with its first row. */
 Moments *
 aggregate_state(FunctionCallInfo fcinfo, int metrics, MomentsConstant kind, const void *constant,
 				Size size)
 {
-	Moments *m;
-
-	if (PG_ARGISNULL(0))
-		return moments_create(metrics, kind, constant, size);
-
-	m = modifiable_state(fcinfo);
-	check_state(m, metrics, kind, constant, size);
-	return m;
+	return shaped_state(fcinfo, MOMENTS_FULL, metrics, kind, constant, size);
 }
 
 void
@@ -106,12 +122,13 @@ state_with_control(FunctionCallInfo fcinfo, int metrics, int number)
  * aggregate_state() sorts out.
  */
 static pg_attribute_always_inline Moments *
-plain_state(FunctionCallInfo fcinfo, int metrics)
+plain_state(FunctionCallInfo fcinfo, MomentsShape shape, int metrics)
 {
 	Moments *m = (Moments *) PG_GETARG_POINTER(0);
 
 	if (PG_ARGISNULL(0) || fcinfo->context == NULL || !IsA(fcinfo->context, AggState) ||
-		!VARATT_IS_4B_U(m) || m->metrics != metrics || m->constantkind != MOMENTS_NO_CONSTANT)
+		!VARATT_IS_4B_U(m) || m->shape != shape || m->metrics != metrics ||
+		m->constantkind != MOMENTS_NO_CONSTANT)
 		return NULL;
 	return m;
 }
@@ -135,7 +152,7 @@ static pg_attribute_always_inline Datum
 accumulate(FunctionCallInfo fcinfo, const double *values, int k, int variant, bool has_control)
 {
 	text	*label = plain_text(fcinfo, variant);
-	Moments *m = has_control ? NULL : plain_state(fcinfo, k);
+	Moments *m = has_control ? NULL : plain_state(fcinfo, MOMENTS_FULL, k);
 
 	if (has_control)
 		m = state_with_control(fcinfo, k, variant + 1);
@@ -199,26 +216,80 @@ moments_accum_pair_control(PG_FUNCTION_ARGS)
 	return accumulate_pair(fcinfo, true);
 }
 
+/*
+ * Without a branch for each, and in vectors: adding one to an exponent of all
+ * ones, that of infinity and NaN, carries into the place of the sign.
+ */
+static pg_attribute_always_inline bool
+all_finite(const double *values, int count)
+{
+	uint64 carry = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		uint64 bits;
+
+		memcpy(&bits, &values[i], sizeof(bits));
+		carry |= (bits & ~(UINT64CONST(1) << 63)) + (UINT64CONST(1) << 52);
+	}
+	return carry >> 63 == 0;
+}
+
+/* The metrics that an array holds; NULL if one of them is. */
+static pg_attribute_always_inline const double *
+array_metrics(FunctionCallInfo fcinfo, int most, int *k)
+{
+	ArrayType	 *array = PG_GETARG_ARRAYTYPE_P(1);
+	const double *ys = (const double *) ARR_DATA_PTR(array);
+
+	*k = array_count(array, "ys", most);
+	if (array_contains_nulls(array))
+		return NULL;
+
+	if (unlikely(!all_finite(ys, *k)))
+	{
+		for (int i = 0; i < *k; i++)
+			check_metric(ys[i], "ys", i + 1);
+	}
+	return ys;
+}
+
 /* (state, ys, variant) */
 Datum
 moments_accum_array(PG_FUNCTION_ARGS)
 {
-	ArrayType	 *array;
-	const double *ys;
-	int			  k;
+	const double *ys = NULL;
+	int			  k = 0;
 
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
+		ys = array_metrics(fcinfo, MOMENTS_METRICS_MAX, &k);
+	if (ys == NULL)
 		RETURN_STATE_UNCHANGED();
-
-	array = PG_GETARG_ARRAYTYPE_P(1);
-	k = array_count(array, "ys", MOMENTS_METRICS_MAX);
-	if (array_contains_nulls(array))
-		RETURN_STATE_UNCHANGED();
-
-	ys = (const double *) ARR_DATA_PTR(array);
-	for (int i = 0; i < k; i++)
-		check_metric(ys[i], "ys", i + 1);
 	return accumulate(fcinfo, ys, k, 2, false);
+}
+
+/* (state, ys, variant), without co-moments */
+Datum
+moments_accum_diagonal(PG_FUNCTION_ARGS)
+{
+	const double *ys = NULL;
+	int			  k = 0;
+	text		 *label;
+	Moments		 *m;
+	Arm			 *arm;
+
+	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
+		ys = array_metrics(fcinfo, MOMENTS_DIAGONAL_MAX, &k);
+	if (ys == NULL)
+		RETURN_STATE_UNCHANGED();
+
+	label = plain_text(fcinfo, 2);
+	m = plain_state(fcinfo, MOMENTS_DIAGONAL, k);
+	if (unlikely(m == NULL))
+		m = shaped_state(fcinfo, MOMENTS_DIAGONAL, k, MOMENTS_NO_CONSTANT, NULL, 0);
+	m = find_or_add_arm(m, VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label), &arm);
+	moments_add_diagonal_row(m, arm, ys, k);
+	PG_RETURN_POINTER(m);
 }
 
 /* (state, success, variant [, control]) */

@@ -18,6 +18,18 @@
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0)); \
 	} while (0)
 
+/* The functions that a scan of our own knows aggregates by. */
+extern Datum moments_accum(PG_FUNCTION_ARGS);
+extern Datum moments_accum_control(PG_FUNCTION_ARGS);
+extern Datum moments_accum_pair(PG_FUNCTION_ARGS);
+extern Datum moments_accum_pair_control(PG_FUNCTION_ARGS);
+extern Datum moments_accum_array(PG_FUNCTION_ARGS);
+extern Datum moments_accum_boolean(PG_FUNCTION_ARGS);
+extern Datum moments_accum_boolean_control(PG_FUNCTION_ARGS);
+extern Datum covariate_accum_variant(PG_FUNCTION_ARGS);
+extern Datum covariate_accum_control(PG_FUNCTION_ARGS);
+extern Datum moments_combine(PG_FUNCTION_ARGS);
+
 extern Moments *aggregate_state(FunctionCallInfo fcinfo, int metrics, MomentsConstant kind,
 								const void *constant, Size size);
 extern void metric_not_finite(double value, const char *name, int position) pg_attribute_noreturn();
@@ -30,14 +42,23 @@ check_metric(double value, const char *name, int position)
 		metric_not_finite(value, name, position);
 }
 
+/* The arm of a row, which may be new; the state may move. */
+static pg_attribute_always_inline Moments *
+find_or_add_arm(Moments *m, const char *label, int len, Arm **arm)
+{
+	*arm = arms_find_arm(&m->arms, moments_records(m), label, len);
+	if (unlikely(*arm == NULL))
+		m = moments_add_arm(m, label, len, arm);
+	return m;
+}
+
 /* Add one row of k metrics, the state's; the state may move. */
 static pg_attribute_always_inline Moments *
 aggregate_row(Moments *m, const char *label, int len, const double *values, int k)
 {
-	Arm *arm = arms_find_arm(&m->arms, moments_records(m), label, len);
+	Arm *arm;
 
-	if (unlikely(arm == NULL))
-		m = moments_add_arm(m, label, len, &arm);
+	m = find_or_add_arm(m, label, len, &arm);
 	moments_add_row(m, arm, values, k);
 	return m;
 }

@@ -64,7 +64,7 @@ create_state(FunctionCallInfo fcinfo, int covariates)
 	AipwState *state = palloc0(sizeof(AipwState));
 
 	state->covariates = covariates;
-	state->moments = moments_create(1 + covariates, MOMENTS_NO_CONSTANT, NULL, 0);
+	state->moments = moments_create(MOMENTS_FULL, 1 + covariates, MOMENTS_NO_CONSTANT, NULL, 0);
 	state->descriptor = CreateTemplateTupleDesc(FIRST_COVARIATE + covariates);
 	for (int i = 0; i < FIRST_COVARIATE + covariates; i++)
 		TupleDescInitEntry(state->descriptor, i + 1, NULL, FLOAT8OID, -1, 0);
@@ -188,7 +188,7 @@ answer(AipwState *state)
 static DoublyRobust
 answer_over_nothing(void)
 {
-	return doubly_robust(moments_create(1, MOMENTS_NO_CONSTANT, NULL, 0), NULL);
+	return doubly_robust(moments_create(MOMENTS_FULL, 1, MOMENTS_NO_CONSTANT, NULL, 0), NULL);
 }
 
 /* (state) */

@@ -5,7 +5,7 @@
 #ifndef EXPSTAT_ARGUMENTS_H
 #define EXPSTAT_ARGUMENTS_H
 
-#include "postgres.h"
+#include "versions.h"
 
 #include "fmgr.h"
 #include "funcapi.h"

@@ -10,7 +10,7 @@
 #ifndef EXPSTAT_ARMS_H
 #define EXPSTAT_ARMS_H
 
-#include "postgres.h"
+#include "versions.h"
 
 #define ARMS_MAX	  1000 /* more is almost surely a unit id */
 #define ARM_LABEL_MAX 255  /* bytes, likewise */

@@ -47,7 +47,7 @@ send_label(StringInfo buffer, Form form, const char *label, int len)
 {
 	if (form == BINARY_FORM)
 	{
-		pq_sendcountedtext(buffer, label, len, false);
+		send_counted_text(buffer, label, len);
 		return;
 	}
 	pq_sendint32(buffer, len);

@@ -203,13 +203,13 @@ chi_square_result(FunctionCallInfo fcinfo, const int64 *observed, int rows, int 
 Datum
 chi_square_final(PG_FUNCTION_ARGS)
 {
-	Moments *m =
-		PG_ARGISNULL(0) ? moments_create(0, MOMENTS_NO_CONSTANT, NULL, 0) : PG_GETARG_MOMENTS(0);
-	int	   cells = m->arms.count;
-	Label *pairs = palloc(2 * cells * sizeof(Label));
-	Labels variants = {palloc(cells * sizeof(Label)), cells};
-	Labels categories = {palloc(cells * sizeof(Label)), cells};
-	int64 *observed;
+	Moments *m = PG_ARGISNULL(0) ? moments_create(MOMENTS_FULL, 0, MOMENTS_NO_CONSTANT, NULL, 0)
+								 : PG_GETARG_MOMENTS(0);
+	int		 cells = m->arms.count;
+	Label	*pairs = palloc(2 * cells * sizeof(Label));
+	Labels	 variants = {palloc(cells * sizeof(Label)), cells};
+	Labels	 categories = {palloc(cells * sizeof(Label)), cells};
+	int64	*observed;
 
 	for (int i = 0; i < cells; i++)
 	{

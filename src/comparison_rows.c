@@ -10,8 +10,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#define COMPARISON_COLUMNS 18
-
 /* Refuse an estimate that a float8 cannot hold, or whose variance it cannot. */
 void
 check_estimate(const Estimate *estimate, const char *what)
@@ -23,32 +21,44 @@ check_estimate(const Estimate *estimate, const char *what)
 				 errhint("Scale the metric down, for instance by choosing a larger unit.")));
 }
 
-/* A row; a label that is not known is NULL. */
-HeapTuple
-comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
-				 const text *control)
+/* The columns of the type comparison; a label that is not known is NULL. */
+void
+comparison_columns(const Comparison *c, const text *treatment, const text *control, Datum *values,
+				   bool *nulls)
 {
 	const double numbers[] = {
 		c->estimate, c->estimate_control, c->diff, c->std_error, c->statistic, c->df,	c->p_value,
 		c->diff_low, c->diff_high,		  c->lift, c->lift_low,	 c->lift_high, c->alpha};
-	Datum values[COMPARISON_COLUMNS] = {0};
-	bool  nulls[COMPARISON_COLUMNS] = {0};
-	int	  column = 0;
+	int column = 0;
 
 	nulls[column] = treatment == NULL;
 	values[column++] = PointerGetDatum(treatment);
 	nulls[column] = control == NULL;
 	values[column++] = PointerGetDatum(control);
-	values[column++] = Int64GetDatum(c->n);
-	values[column++] = Int64GetDatum(c->n_control);
+	for (int i = 0; i < 2; i++)
+	{
+		nulls[column] = false;
+		values[column++] = Int64GetDatum(i == 0 ? c->n : c->n_control);
+	}
 	for (int i = 0; i < lengthof(numbers); i++)
 	{
 		nulls[column] = isnan(numbers[i]);
 		values[column++] = Float8GetDatum(numbers[i]);
 	}
+	nulls[column] = false;
 	values[column++] = CStringGetTextDatum(c->method);
-	Assert(column == COMPARISON_COLUMNS && column == descriptor->natts);
+	Assert(column == COMPARISON_COLUMNS);
+}
 
+HeapTuple
+comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
+				 const text *control)
+{
+	Datum values[COMPARISON_COLUMNS];
+	bool  nulls[COMPARISON_COLUMNS];
+
+	Assert(descriptor->natts == COMPARISON_COLUMNS);
+	comparison_columns(c, treatment, control, values, nulls);
 	return heap_form_tuple(descriptor, values, nulls);
 }
 
@@ -133,8 +143,9 @@ Datum
 comparison_one_step(FunctionCallInfo fcinfo, int metrics, const char *function,
 					const char *two_step, CompareArms compare, const void *details)
 {
-	const Moments *state = PG_ARGISNULL(0) ? moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0)
-										   : PG_GETARG_MOMENTS(0);
+	const Moments *state = PG_ARGISNULL(0)
+		? moments_create(MOMENTS_FULL, metrics, MOMENTS_NO_CONSTANT, NULL, 0)
+		: PG_GETARG_MOMENTS(0);
 	const Moments *m = PG_ARGISNULL(0) ? state : final_state(fcinfo, metrics, 0);
 	bool		   control_given = state->constantkind == MOMENTS_CONTROL;
 	Control	   control = find_control(m, control_given ? state->data : NULL, state->constantsize);
@@ -224,7 +235,7 @@ alternative_argument(FunctionCallInfo fcinfo, int number)
 	return (Alternative) choice_argument(fcinfo, number, "alternative", names, lengthof(names));
 }
 
-static Question
+Question
 question_arguments(FunctionCallInfo fcinfo, int lift_method)
 {
 	/* In the order of the enum LiftMethod. */

@@ -41,8 +41,14 @@ select_covariates(FunctionCallInfo fcinfo, const Moments *m, int metric, int num
 extern void check_binary(const Moments *m, const Arm *arm, int metric);
 extern const char *covariates_used(const char *test, int used);
 
-extern text		*arm_label(const Arm *arm);
-extern void		 check_estimate(const Estimate *estimate, const char *what);
+extern text	   *arm_label(const Arm *arm);
+extern void		check_estimate(const Estimate *estimate, const char *what);
+extern Question question_arguments(FunctionCallInfo fcinfo, int lift_method);
+
+#define COMPARISON_COLUMNS 18
+
+extern void		 comparison_columns(const Comparison *c, const text *treatment, const text *control,
+									Datum *values, bool *nulls);
 extern HeapTuple comparison_tuple(TupleDesc descriptor, const Comparison *c, const text *treatment,
 								  const text *control);
 

@@ -8,9 +8,11 @@
 #include <math.h>
 
 #include "arguments.h"
+#include "miscadmin.h"
 
 PG_FUNCTION_INFO_V1(welch_t_final);
 PG_FUNCTION_INFO_V1(welch_t);
+PG_FUNCTION_INFO_V1(scorecard);
 PG_FUNCTION_INFO_V1(proportion_z_final);
 PG_FUNCTION_INFO_V1(proportion_z);
 PG_FUNCTION_INFO_V1(delta_ratio_final);
@@ -48,6 +50,47 @@ Datum
 welch_t(PG_FUNCTION_ARGS)
 {
 	return compare_metric(fcinfo, welch_arms);
+}
+
+/* Welch's test of one metric, a row per treatment with the metric before it. */
+static void
+put_metric(FunctionCallInfo fcinfo, const Moments *m, const Control *control,
+		   const Question *question, int metric)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int			   position = -1;
+	const Arm	  *treatment = next_treatment(m, control, &position);
+	Datum		   values[1 + COMPARISON_COLUMNS];
+	bool		   nulls[1 + COMPARISON_COLUMNS] = {false};
+
+	values[0] = Int32GetDatum(metric + 1);
+	do
+	{
+		Comparison comparison = welch_arms(m, treatment, control->arm, question, &metric);
+
+		CHECK_FOR_INTERRUPTS();
+		comparison_columns(&comparison, arm_label(treatment), control->label, values + 1,
+						   nulls + 1);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		treatment = next_treatment(m, control, &position);
+	} while (treatment != NULL);
+}
+
+/* (m, control, alpha, alternative, null_diff, lift_method): all metrics */
+Datum
+scorecard(PG_FUNCTION_ARGS)
+{
+	const Moments *m = comparison_start(fcinfo);
+	Control		   control;
+	Question	   question;
+
+	if (m == NULL)
+		return (Datum) 0;
+	control = control_argument(fcinfo, 1, m);
+	question = question_arguments(fcinfo, 5);
+	for (int metric = 0; metric < m->metrics; metric++)
+		put_metric(fcinfo, m, &control, &question, metric);
+	return (Datum) 0;
 }
 
 /* ---- proportions: details is the metric's position ---- */

@@ -61,6 +61,7 @@ covariate_model(const Moments *m, const Arm *arm)
 	double		   sxx[MOMENTS_METRICS_MAX * (MOMENTS_METRICS_MAX + 1) / 2];
 	double		   sxy[MOMENTS_METRICS_MAX];
 
+	moments_need_covariances(m);
 	for (int i = 0; i < covariates; i++)
 	{
 		sxy[i] = within_comoment(m, arm, i + 1, 0);
@@ -308,8 +309,11 @@ ratio_slope(const Moments *m)
 RatioAdjustment
 ratio_adjustment(const Moments *m)
 {
-	RatioAdjustment adjustment = {ratio_slope(m), total(m, 2) / total(m, 3)};
+	RatioAdjustment adjustment;
 
+	moments_need_covariances(m);
+	adjustment.theta = ratio_slope(m);
+	adjustment.centre = total(m, 2) / total(m, 3);
 	return adjustment;
 }
 

@@ -126,7 +126,7 @@ static Moments *
 influences(DoublyRobust *result, const Propensity *propensity, const Outcome *treated,
 		   const Outcome *untreated, const Units *units)
 {
-	Moments *psi = moments_create(2, MOMENTS_NO_CONSTANT, NULL, 0);
+	Moments *psi = moments_create(MOMENTS_FULL, 2, MOMENTS_NO_CONSTANT, NULL, 0);
 	Weights	 weights[2] = {{0.0, 0.0}, {0.0, 0.0}};
 	double	 outside = 0.0;
 	Arm		*arm;

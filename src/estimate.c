@@ -34,6 +34,7 @@ estimate_at(const Moments *m, const Arm *arm, double value, const double *gradie
 	double	 n = (double) arm->n;
 	Estimate estimate = {arm->n, value, 0.0, NAN, NAN};
 
+	moments_need_covariances(m);
 	for (int i = 0; i < m->metrics; i++)
 		add_exactly(&estimate.value, &estimate.low,
 					gradient[i] * (moments_residual(m, arm)[i] / n));
@@ -45,17 +46,29 @@ estimate_at(const Moments *m, const Arm *arm, double value, const double *gradie
 	return estimate;
 }
 
-/* The mean of one metric (0-based): g = mean_i.  No arm: nothing is defined. */
+/*
+ * The mean of one metric (0-based): g = mean_i, whose gradient leaves of all
+ * sums one term.  No arm: nothing is defined.
+ */
 Estimate
 estimate_mean(const Moments *m, const Arm *arm, int metric)
 {
-	double gradient[MOMENTS_METRICS_MAX] = {0};
+	Estimate estimate;
+	double	 n;
 
 	if (arm == NULL)
 		return no_estimate;
 
-	gradient[metric] = 1.0;
-	return estimate_at(m, arm, moments_mean(m, arm)[metric], gradient);
+	n = (double) arm->n;
+	estimate = undefined_estimate(arm);
+	estimate.value = moments_mean(m, arm)[metric];
+	add_exactly(&estimate.value, &estimate.low, moments_residual(m, arm)[metric] / n);
+	if (arm->n > 1)
+	{
+		estimate.df = n - 1.0;
+		estimate.squared_error = moments_squares(m, arm, metric) / estimate.df / n;
+	}
+	return estimate;
 }
 
 /*
@@ -75,6 +88,7 @@ estimate_ratio(const Moments *m, const Arm *arm, int num, int den)
 	if (arm == NULL)
 		return no_estimate;
 
+	moments_need_covariances(m);
 	denominator = moments_mean(m, arm)[den];
 	ratio = moments_mean(m, arm)[num] / denominator;
 	if (denominator == 0.0)
@@ -95,7 +109,7 @@ is_binary_metric(const Moments *m, const Arm *arm, int metric)
 	double n = (double) arm->n;
 	double p = moments_mean(m, arm)[metric];
 	double expected = n * p * (1.0 - p);
-	double found = moments_comoments(m, arm)[packed_index(metric, metric)];
+	double found = moments_squares(m, arm, metric);
 
 	return p >= 0.0 && p <= 1.0 && fabs(found - expected) <= 1e-9 + 1e-12 * n;
 }

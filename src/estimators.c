@@ -80,6 +80,7 @@ select_covariates(FunctionCallInfo fcinfo, const Moments *m, int metric, int num
 
 	if (PG_ARGISNULL(number))
 	{
+		moments_need_covariances(m);
 		for (int i = 0; i < m->metrics; i++)
 		{
 			if (i != metric)

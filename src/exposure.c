@@ -10,15 +10,21 @@
 #include "arms.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(first_exposure_accum);
 PG_FUNCTION_INFO_V1(first_exposure_combine);
+PG_FUNCTION_INFO_V1(first_exposure_final);
 
 /*
- * The state is a row of the type first_exposure_result, which is the result, too:
+ * The state is a row of the type first_exposure_state:
  *
- *		exposures bigint, exposed_at timestamptz, crossover boolean,
+ *		exposures bigint, exposed_at bigint, crossover boolean,
  *		variant text, segments text[]
+ *
+ * The time is a number in it, of microseconds as in a timestamptz, since the
+ * text of a time depends on the DateStyle and the time zone, and nodes of
+ * Citus send states as text, whatever each has set.
  *
  * Only segments may be NULL.  The columns of fixed length come first, so that
  * a row that is not the unit's first, as most are, counts in place, as
@@ -50,7 +56,7 @@ state_of(HeapTupleHeader row)
 		((row->t_infomask & HEAP_HASNULL) != 0 && (row->t_bits[0] & 0x0f) != 0x0f))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("only the segments of a first_exposure_result may be null")));
+				 errmsg("only the segments of a first_exposure_state may be null")));
 	return (State *) ((char *) row + row->t_hoff);
 }
 
@@ -75,9 +81,9 @@ modifiable_state(FunctionCallInfo fcinfo, int number)
 	return PG_GETARG_HEAPTUPLEHEADER_COPY(number);
 }
 
-/* Looked up once per query. */
+/* That of the function's rows, looked up once per query. */
 static TupleDesc
-state_descriptor(FunctionCallInfo fcinfo)
+result_descriptor(FunctionCallInfo fcinfo)
 {
 	FmgrInfo	 *function = fcinfo->flinfo;
 	MemoryContext caller;
@@ -94,12 +100,12 @@ state_descriptor(FunctionCallInfo fcinfo)
 static Datum
 form_state(FunctionCallInfo fcinfo, int64 exposures, bool crossover, const Exposure *first)
 {
-	Datum values[COLUMNS] = {Int64GetDatum(exposures), TimestampTzGetDatum(first->exposed_at),
+	Datum values[COLUMNS] = {Int64GetDatum(exposures), Int64GetDatum(first->exposed_at),
 							 BoolGetDatum(crossover), PointerGetDatum(first->variant),
 							 first->segments};
 	bool  nulls[COLUMNS] = {false, false, false, false, first->no_segments};
 
-	return HeapTupleGetDatum(heap_form_tuple(state_descriptor(fcinfo), values, nulls));
+	return HeapTupleGetDatum(heap_form_tuple(result_descriptor(fcinfo), values, nulls));
 }
 
 /* The first exposure that a state holds. */
@@ -113,7 +119,7 @@ exposure_of(FunctionCallInfo fcinfo, HeapTupleHeader row)
 	tuple.t_data = row;
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	exposure.segments =
-		heap_getattr(&tuple, COLUMNS, state_descriptor(fcinfo), &exposure.no_segments);
+		heap_getattr(&tuple, COLUMNS, result_descriptor(fcinfo), &exposure.no_segments);
 	return exposure;
 }
 
@@ -211,4 +217,24 @@ first_exposure_combine(PG_FUNCTION_ARGS)
 	earlier = is_before(&first[1], &first[0]) ? 1 : 0;
 	return form_state(fcinfo, states[0]->exposures + states[1]->exposures, crossover,
 					  &first[earlier]);
+}
+
+/* (state): a first_exposure_result, which is the same row but for the type of exposed_at */
+Datum
+first_exposure_final(PG_FUNCTION_ARGS)
+{
+	HeapTupleHeader header = PG_GETARG_HEAPTUPLEHEADER(0);
+	HeapTupleData	row = {0};
+	TupleDesc		descriptor;
+	Datum			values[COLUMNS];
+	bool			nulls[COLUMNS];
+
+	(void) state_of(header);
+	row.t_data = header;
+	row.t_len = HeapTupleHeaderGetDatumLength(header);
+	descriptor =
+		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+	heap_deform_tuple(&row, descriptor, values, nulls);
+	ReleaseTupleDesc(descriptor);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(result_descriptor(fcinfo), values, nulls)));
 }

@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 
+#include "moments_scan.h"
 #include "stats.h"
 
 PG_MODULE_MAGIC;
@@ -25,4 +26,5 @@ void
 _PG_init(void)
 {
 	stats_init(report_gsl_error);
+	moments_plan_init();
 }

@@ -2,7 +2,7 @@
  * hashes.c
  *		Public hash functions.  Those of 32 bits are unsigned, so they are bigint.
  */
-#include "postgres.h"
+#include "versions.h"
 
 #include "fmgr.h"
 #include "hash.h"

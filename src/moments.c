@@ -8,22 +8,24 @@
 
 /* An empty state with room for so many arms, and for labels of so many bytes. */
 static Moments *
-moments_allocate(int metrics, MomentsConstant kind, const void *constant, Size constantsize,
-				 int capacity, int labelroom)
+moments_allocate(MomentsShape shape, int metrics, MomentsConstant kind, const void *constant,
+				 Size constantsize, int capacity, int labelroom)
 {
 	ArmTable arms = {0};
 	Moments *m;
 	Size	 size;
 
+	if (metrics < 2)
+		shape = MOMENTS_FULL;
 	arms.capacity = capacity;
 	arms.labelroom = labelroom;
-	arms.numbers = moments_numbers(metrics);
+	arms.numbers = 3 * metrics + comoments_size(shape, metrics);
 	arms.size = ARM_HEADER_SIZE + labelroom + arms.numbers * sizeof(double);
 
 	size = MOMENTS_HEADER_SIZE + TYPEALIGN(8, constantsize) + (Size) capacity * arms.size;
 	m = palloc0(size);
 	SET_VARSIZE(m, size);
-	m->version = MOMENTS_VERSION;
+	m->shape = shape;
 	m->constantkind = kind;
 	m->constantsize = constantsize;
 	m->metrics = metrics;
@@ -35,9 +37,10 @@ moments_allocate(int metrics, MomentsConstant kind, const void *constant, Size c
 
 /* A state without arms, with room for the two that most experiments have. */
 Moments *
-moments_create(int metrics, MomentsConstant kind, const void *constant, Size size)
+moments_create(MomentsShape shape, int metrics, MomentsConstant kind, const void *constant,
+			   Size size)
 {
-	return moments_allocate(metrics, kind, constant, size, 2, ARM_LABEL_ROOM_MIN);
+	return moments_allocate(shape, metrics, kind, constant, size, 2, ARM_LABEL_ROOM_MIN);
 }
 
 /* Append an arm; the caller goes through the arms in their order. */
@@ -72,8 +75,8 @@ moments_copy_arms(Moments *to, const Moments *from)
 Moments *
 moments_with_constant(const Moments *m, MomentsConstant kind, const void *constant, Size size)
 {
-	Moments *copy =
-		moments_allocate(m->metrics, kind, constant, size, m->arms.count, m->arms.labelroom);
+	Moments *copy = moments_allocate(m->shape, m->metrics, kind, constant, size, m->arms.count,
+									 m->arms.labelroom);
 
 	moments_copy_arms(copy, m);
 	return copy;
@@ -83,8 +86,8 @@ moments_with_constant(const Moments *m, MomentsConstant kind, const void *consta
 static Moments *
 moments_grow(const Moments *m, int capacity, int labelroom)
 {
-	Moments *copy = moments_allocate(m->metrics, m->constantkind, m->data, m->constantsize,
-									 capacity, labelroom);
+	Moments *copy = moments_allocate(m->shape, m->metrics, m->constantkind, m->data,
+									 m->constantsize, capacity, labelroom);
 
 	moments_copy_arms(copy, m);
 	return copy;
@@ -168,7 +171,7 @@ moments_merge_arm(const Moments *m, Arm *into, const Moments *other, const Arm *
 	int			  k = m->metrics;
 	double		 *comoments = moments_comoments(m, into);
 	const double *other_comoments = moments_comoments(other, from);
-	double		  delta[MOMENTS_METRICS_MAX];
+	double		  delta[MOMENTS_DIAGONAL_MAX];
 	double		  na = (double) into->n;
 	double		  nb = (double) from->n;
 	double		  factor = na / (na + nb) * nb;
@@ -192,7 +195,9 @@ moments_merge_arm(const Moments *m, Arm *into, const Moments *other, const Arm *
 			fma(nb, shift, -shifted) + nb * shift_low + moments_residual_low(other, from)[i];
 	}
 
-	for (int i = 0; i < k; i++)
+	for (int i = 0; i < k && m->shape == MOMENTS_DIAGONAL; i++)
+		comoments[i] += other_comoments[i] + factor * delta[i] * delta[i];
+	for (int i = 0; i < k && m->shape == MOMENTS_FULL; i++)
 	{
 		double scaled = factor * delta[i];
 
@@ -219,6 +224,13 @@ check_can_merge(const Moments *a, const Moments *b)
 						a->metrics, b->metrics),
 				 errhint("Merge states of the same metrics; moments_select() picks metrics out of "
 						 "a larger state.")));
+
+	if (a->shape != b->shape)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("states with and without covariances cannot be merged"),
+				 errhint("moments_diagonal() drops the covariances of a state that has them, such "
+						 "as moments_agg() gathers.")));
 
 	if (!moments_has_constant(b, a->constantkind, a->data, a->constantsize))
 		ereport(ERROR,
@@ -268,7 +280,7 @@ moments_merge(Moments *into, const Moments *from)
 Moments *
 moments_relabel_arms(const Moments *m, const char *const *labels, const int *lengths)
 {
-	Moments *result = moments_create(m->metrics, MOMENTS_NO_CONSTANT, NULL, 0);
+	Moments *result = moments_create(m->shape, m->metrics, MOMENTS_NO_CONSTANT, NULL, 0);
 
 	for (int i = 0; i < m->arms.count; i++)
 		result = moments_merge_as(result, labels[i], lengths[i], m, moments_arm(m, i));
@@ -306,7 +318,8 @@ moments_finish(const Moments *m)
 	for (int i = 0; i < m->arms.count; i++)
 		labelroom = Max(labelroom, arm_label_room(arm_label_length(moments_arm(m, i))));
 
-	copy = moments_allocate(m->metrics, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count, labelroom);
+	copy = moments_allocate(m->shape, m->metrics, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count,
+							labelroom);
 	moments_copy_arms(copy, m);
 	for (int i = 0; i < copy->arms.count; i++)
 	{
@@ -318,12 +331,29 @@ moments_finish(const Moments *m)
 	return copy;
 }
 
+/* The co-moments of some metrics; of a diagonal state one may be left, which is full. */
+static void
+copy_comoments(const Moments *result, const Arm *to, const Moments *m, const Arm *from,
+			   const int *metrics)
+{
+	double *comoments = moments_comoments(result, to);
+
+	for (int i = 0; i < result->metrics; i++)
+	{
+		if (m->shape == MOMENTS_DIAGONAL)
+			comoments[i] = moments_squares(m, from, metrics[i]);
+		for (int j = 0; j <= i && m->shape == MOMENTS_FULL; j++)
+			comoments[packed_index(i, j)] =
+				moments_comoments(m, from)[packed_index(metrics[i], metrics[j])];
+	}
+}
+
 /* The state of the metrics at the given positions (0-based). */
 Moments *
 moments_select_metrics(const Moments *m, const int *metrics, int count)
 {
-	Moments *result =
-		moments_allocate(count, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count, m->arms.labelroom);
+	Moments *result = moments_allocate(m->shape, count, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count,
+									   m->arms.labelroom);
 
 	for (int a = 0; a < m->arms.count; a++)
 	{
@@ -334,20 +364,50 @@ moments_select_metrics(const Moments *m, const int *metrics, int count)
 		{
 			moments_mean(result, to)[i] = moments_mean(m, from)[metrics[i]];
 			moments_residual(result, to)[i] = moments_residual(m, from)[metrics[i]];
-			for (int j = 0; j <= i; j++)
-				moments_comoments(result, to)[packed_index(i, j)] =
-					moments_comoments(m, from)[packed_index(metrics[i], metrics[j])];
 		}
+		copy_comoments(result, to, m, from, metrics);
 	}
 	return result;
+}
+
+/* The state without its covariances. */
+Moments *
+moments_drop_covariances(const Moments *m)
+{
+	Moments *result = moments_allocate(MOMENTS_DIAGONAL, m->metrics, MOMENTS_NO_CONSTANT, NULL, 0,
+									   m->arms.count, m->arms.labelroom);
+
+	for (int a = 0; a < m->arms.count; a++)
+	{
+		const Arm *from = moments_arm(m, a);
+		Arm		  *to = moments_append(result, from);
+
+		memcpy(moments_mean(result, to), moments_mean(m, from), 3 * m->metrics * sizeof(double));
+		for (int i = 0; i < m->metrics; i++)
+			moments_comoments(result, to)[i] = moments_squares(m, from, i);
+	}
+	return result;
+}
+
+/* Refuse a state that cannot say how its metrics vary together. */
+void
+moments_need_covariances(const Moments *m)
+{
+	if (m->shape == MOMENTS_DIAGONAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the moments have no covariances, which ratios, covariates and compound "
+						"metrics need"),
+				 errhint("Gather these metrics with moments_agg(ARRAY[...], variant); "
+						 "moments_diagonal_agg() keeps means and variances only.")));
 }
 
 /* The state of the arms marked in keep[]. */
 Moments *
 moments_keep_arms(const Moments *m, const bool *keep)
 {
-	Moments *result = moments_allocate(m->metrics, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count,
-									   m->arms.labelroom);
+	Moments *result = moments_allocate(m->shape, m->metrics, MOMENTS_NO_CONSTANT, NULL, 0,
+									   m->arms.count, m->arms.labelroom);
 
 	for (int i = 0; i < m->arms.count; i++)
 	{
@@ -383,6 +443,27 @@ set_projected_mean(const Moments *m, const Arm *from, const double *weights, con
 	moments_normalise(result, to);
 }
 
+/* w' C w for a w of one metric. */
+static double
+scaled_squares(const Moments *m, const Arm *arm, const double *weights)
+{
+	double sum = 0.0;
+
+	for (int i = 0; i < m->metrics; i++)
+		sum += weights[i] * weights[i] * moments_squares(m, arm, i);
+	return sum;
+}
+
+static bool
+is_of_one_metric(const double *weights, int metrics)
+{
+	int count = 0;
+
+	for (int i = 0; i < metrics; i++)
+		count += weights[i] != 0.0;
+	return count < 2;
+}
+
 /*
  * w' C w, the sum of squared deviations of the linear combination w; rounding
  * must not make it negative (a NaN, from an overflow, stays one).
@@ -393,6 +474,10 @@ moments_quadratic_form(const Moments *m, const Arm *arm, const double *weights)
 	const double *comoments = moments_comoments(m, arm);
 	double		  sum = 0.0;
 
+	if (is_of_one_metric(weights, m->metrics))
+		return scaled_squares(m, arm, weights);
+
+	moments_need_covariances(m);
 	for (int i = 0; i < m->metrics; i++)
 	{
 		/* Most questions are about one metric or two out of many. */
@@ -411,8 +496,8 @@ moments_quadratic_form(const Moments *m, const Arm *arm, const double *weights)
 Moments *
 moments_project_metrics(const Moments *m, const double *weights)
 {
-	Moments *result =
-		moments_allocate(1, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count, m->arms.labelroom);
+	Moments *result = moments_allocate(MOMENTS_FULL, 1, MOMENTS_NO_CONSTANT, NULL, 0, m->arms.count,
+									   m->arms.labelroom);
 
 	for (int a = 0; a < m->arms.count; a++)
 	{
@@ -430,13 +515,14 @@ moments_project_metrics(const Moments *m, const double *weights)
 void
 moments_check_version(const Moments *m)
 {
-	if (VARSIZE(m) < MOMENTS_HEADER_SIZE || m->version != MOMENTS_VERSION)
+	if (VARSIZE(m) < MOMENTS_HEADER_SIZE ||
+		(m->shape != MOMENTS_FULL && m->shape != MOMENTS_DIAGONAL))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg(
 				 "moments value has format version %d, which this version of expstat cannot read",
-				 VARSIZE(m) < MOMENTS_HEADER_SIZE ? 0 : m->version),
+				 VARSIZE(m) < MOMENTS_HEADER_SIZE ? 0 : m->shape),
 			 errhint(
 				 "Upgrade expstat with ALTER EXTENSION expstat UPDATE and restart the session.")));
 }
@@ -445,7 +531,7 @@ moments_check_version(const Moments *m)
 bool
 moments_equal(const Moments *a, const Moments *b)
 {
-	if (a->metrics != b->metrics || a->arms.count != b->arms.count ||
+	if (a->shape != b->shape || a->metrics != b->metrics || a->arms.count != b->arms.count ||
 		!moments_has_constant(b, a->constantkind, a->data, a->constantsize))
 		return false;
 

@@ -22,16 +22,29 @@
  * true mean rounded, residual what the rounding lost, residual_low zero.
  *
  * comoments is the lower triangle of the sums of products of deviations from
- * the mean, packed by rows: C11, C21, C22, C31, ...
+ * the mean, packed by rows: C11, C21, C22, C31, ...  A diagonal state keeps its
+ * diagonal only, the sums of squares C11, C22, ..., which is all that means and
+ * variances need.
  */
 #ifndef EXPSTAT_MOMENTS_H
 #define EXPSTAT_MOMENTS_H
 
 #include "arms.h"
 
-#define MOMENTS_VERSION		1
-#define MOMENTS_UNITS_MAX	INT64CONST(9007199254740992) /* 2^53: n is exact as a float8 */
-#define MOMENTS_METRICS_MAX 64
+#define MOMENTS_UNITS_MAX	 INT64CONST(9007199254740992) /* 2^53: n is exact as a float8 */
+#define MOMENTS_METRICS_MAX	 64							  /* with co-moments */
+#define MOMENTS_DIAGONAL_MAX 1000						  /* without, and of any state */
+
+/*
+ * What is kept of the co-moments.  It is the version byte of the stored format:
+ * an expstat that does not know a shape refuses it.  A state of one metric, which
+ * has nothing but a diagonal, is always MOMENTS_FULL.
+ */
+typedef enum MomentsShape
+{
+	MOMENTS_FULL = 1,
+	MOMENTS_DIAGONAL = 2
+} MomentsShape;
 
 /*
  * A constant argument of an aggregate travels in its state, because a final
@@ -46,8 +59,8 @@ typedef enum MomentsConstant
 
 typedef struct Moments
 {
-	int32	 vl_len_; /* varlena header (do not touch directly!) */
-	uint8	 version;
+	int32	 vl_len_;	   /* varlena header (do not touch directly!) */
+	uint8	 shape;		   /* a MomentsShape */
 	uint8	 constantkind; /* a MomentsConstant */
 	uint16	 metrics;	   /* k, 0 for a state that only counts */
 	uint32	 constantsize; /* bytes */
@@ -100,17 +113,26 @@ moments_residual_low(const Moments *m, const Arm *arm)
 	return moments_mean(m, arm) + 2 * m->metrics;
 }
 
+/* Of a diagonal state: the sums of squares. */
 static inline double *
 moments_comoments(const Moments *m, const Arm *arm)
 {
 	return moments_mean(m, arm) + 3 * m->metrics;
 }
 
-/* float8 values per arm */
+/* How many of them there are. */
 static inline int
-moments_numbers(int metrics)
+comoments_size(MomentsShape shape, int metrics)
 {
-	return 3 * metrics + packed_size(metrics);
+	return shape == MOMENTS_DIAGONAL ? metrics : packed_size(metrics);
+}
+
+/* The sum of squared deviations of one metric. */
+static inline double
+moments_squares(const Moments *m, const Arm *arm, int metric)
+{
+	return moments_comoments(
+		m, arm)[m->shape == MOMENTS_DIAGONAL ? metric : packed_index(metric, metric)];
 }
 
 /* The index of the arm with this label, or -1. */
@@ -193,7 +215,39 @@ moments_add_row(const Moments *m, Arm *arm, const double *values, int k)
 	}
 }
 
-extern Moments *moments_create(int metrics, MomentsConstant kind, const void *constant, Size size);
+/*
+ * The same for a diagonal state, in one loop without dependencies, which is
+ * compiled for vectors.
+ */
+static pg_attribute_always_inline void
+moments_add_diagonal_row(const Moments *m, Arm *arm, const double *values, int k)
+{
+	double *restrict mean = moments_mean(m, arm);
+	double *restrict residual = mean + k;
+	double *restrict residual_low = residual + k;
+	double *restrict squares = residual_low + k;
+	double before = (double) arm->n++;
+	double scale;
+
+	if (unlikely(before == 0.0))
+	{
+		memcpy(mean, values, k * sizeof(double));
+		return;
+	}
+
+	scale = 1.0 / (before * (before + 1.0));
+	for (int i = 0; i < k; i++)
+	{
+		double y = values[i] - mean[i];
+		double u = before * y - residual[i];
+
+		add_exactly(&residual[i], &residual_low[i], y);
+		squares[i] += u * scale * u;
+	}
+}
+
+extern Moments *moments_create(MomentsShape shape, int metrics, MomentsConstant kind,
+							   const void *constant, Size size);
 extern Moments *moments_add_arm(Moments *m, const char *label, int len, Arm **arm);
 extern void		moments_normalise(const Moments *m, Arm *arm);
 extern Moments *moments_merge(Moments *into, const Moments *from);
@@ -205,6 +259,8 @@ extern Moments *moments_finish(const Moments *m);
 extern Moments *moments_select_metrics(const Moments *m, const int *metrics, int count);
 extern Moments *moments_project_metrics(const Moments *m, const double *weights);
 extern Moments *moments_keep_arms(const Moments *m, const bool *keep);
+extern Moments *moments_drop_covariances(const Moments *m);
+extern void		moments_need_covariances(const Moments *m);
 extern double	moments_quadratic_form(const Moments *m, const Arm *arm, const double *weights);
 extern void		moments_check_version(const Moments *m);
 extern bool		moments_equal(const Moments *a, const Moments *b);

@@ -18,6 +18,7 @@ PG_FUNCTION_INFO_V1(moments_filter);
 PG_FUNCTION_INFO_V1(moments_relabel);
 PG_FUNCTION_INFO_V1(moments_summary);
 PG_FUNCTION_INFO_V1(moments_covariance);
+PG_FUNCTION_INFO_V1(moments_diagonal);
 
 /*
  * moments_merge(m moments, other moments): what moments_agg() makes of these
@@ -42,7 +43,7 @@ moments_project(PG_FUNCTION_ARGS)
 	Moments *m = PG_GETARG_MOMENTS(0);
 	int		 count;
 	double	*weights =
-		array_elements(PG_GETARG_ARRAYTYPE_P(1), "weights", MOMENTS_METRICS_MAX, &count);
+		array_elements(PG_GETARG_ARRAYTYPE_P(1), "weights", MOMENTS_DIAGONAL_MAX, &count);
 
 	if (count != m->metrics)
 		ereport(ERROR,
@@ -65,8 +66,9 @@ moments_select(PG_FUNCTION_ARGS)
 {
 	Moments *m = PG_GETARG_MOMENTS(0);
 	int		 count;
-	int32	*dims = array_elements(PG_GETARG_ARRAYTYPE_P(1), "dims", MOMENTS_METRICS_MAX, &count);
-	int		 metrics[MOMENTS_METRICS_MAX];
+	int		 most = m->shape == MOMENTS_DIAGONAL ? MOMENTS_DIAGONAL_MAX : MOMENTS_METRICS_MAX;
+	int32	*dims = array_elements(PG_GETARG_ARRAYTYPE_P(1), "dims", most, &count);
+	int		 metrics[MOMENTS_DIAGONAL_MAX];
 
 	for (int i = 0; i < count; i++)
 		metrics[i] = metric_position(dims[i], m->metrics, "an element of dims");
@@ -137,13 +139,11 @@ moments_relabel(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(moments_relabel_arms(m, labels, lengths));
 }
 
-/* Sample variance or covariance, NaN for a single unit. */
-static double
-sample_covariance(const Moments *m, const Arm *arm, int i, int j)
+/* moments_diagonal(m moments): the state without its covariances */
+Datum
+moments_diagonal(PG_FUNCTION_ARGS)
 {
-	if (arm->n < 2)
-		return NAN;
-	return moments_comoments(m, arm)[packed_index(i, j)] / (double) (arm->n - 1);
+	PG_RETURN_POINTER(moments_drop_covariances(PG_GETARG_MOMENTS(0)));
 }
 
 /* moments_summary(m moments): a row per variant and metric */
@@ -161,7 +161,7 @@ moments_summary(PG_FUNCTION_ARGS)
 
 		for (int i = 0; i < m->metrics; i++)
 		{
-			double variance = sample_covariance(m, arm, i, i);
+			double variance = arm->n < 2 ? NAN : moments_squares(m, arm, i) / (double) (arm->n - 1);
 			bool   nulls[5] = {false, false, false, false, isnan(variance)};
 			Datum  values[5];
 
@@ -186,17 +186,20 @@ moments_covariance(PG_FUNCTION_ARGS)
 	int		 k = m->metrics;
 	int		 dims[2] = {k, k};
 	int		 bounds[2] = {1, 1};
+	Arm		*arm;
 	Datum	*elements;
 
+	moments_need_covariances(m);
 	if (position < 0 || moments_arm(m, position)->n < 2)
 		PG_RETURN_NULL();
 
+	arm = moments_arm(m, position);
 	elements = palloc(k * k * sizeof(Datum));
 	for (int i = 0; i < k; i++)
 	{
 		for (int j = 0; j < k; j++)
-			elements[i * k + j] =
-				Float8GetDatum(sample_covariance(m, moments_arm(m, position), i, j));
+			elements[i * k + j] = Float8GetDatum(moments_comoments(m, arm)[packed_index(i, j)] /
+												 (double) (arm->n - 1));
 	}
 	PG_RETURN_ARRAYTYPE_P(construct_md_array(elements, NULL, 2, dims, bounds, FLOAT8OID,
 											 sizeof(double), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));

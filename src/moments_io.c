@@ -59,7 +59,7 @@ check_arm(const Moments *m, Arm *arm, int errorcode)
 	}
 	for (int i = 0; i < m->metrics; i++)
 	{
-		double squares = moments_comoments(m, arm)[packed_index(i, i)];
+		double squares = moments_squares(m, arm, i);
 
 		if (squares < 0.0 || (arm->n == 1 && squares != 0.0))
 			ereport(ERROR,
@@ -71,22 +71,30 @@ check_arm(const Moments *m, Arm *arm, int errorcode)
 }
 
 static void
-check_metrics(int64 metrics, int errorcode)
+check_metrics(int64 metrics, MomentsShape shape, int errorcode)
 {
-	if (metrics < 0 || metrics > MOMENTS_METRICS_MAX)
+	int least = shape == MOMENTS_DIAGONAL ? 2 : 0;
+	int most = shape == MOMENTS_DIAGONAL ? MOMENTS_DIAGONAL_MAX : MOMENTS_METRICS_MAX;
+
+	if (metrics < least || metrics > most)
 		ereport(ERROR,
-				(errcode(errorcode), errmsg("invalid moments: " INT64_FORMAT " metrics", metrics),
-				 errhint("A state has up to %d metrics.", MOMENTS_METRICS_MAX)));
+				(errcode(errorcode),
+				 errmsg("invalid moments: " INT64_FORMAT " metrics in format version %d", metrics,
+						shape),
+				 errhint("A state of this version has from %d to %d metrics.", least, most)));
 }
 
-static void
+/* The shape that a format version stands for. */
+static MomentsShape
 check_version(int64 version, int errorcode)
 {
-	if (version != MOMENTS_VERSION)
+	if (version != MOMENTS_FULL && version != MOMENTS_DIAGONAL)
 		ereport(ERROR,
 				(errcode(errorcode),
 				 errmsg("invalid moments: unknown format version " INT64_FORMAT, version),
-				 errhint("This version of expstat reads version %d.", MOMENTS_VERSION)));
+				 errhint("This version of expstat reads versions %d and %d.", MOMENTS_FULL,
+						 MOMENTS_DIAGONAL)));
+	return (MomentsShape) version;
 }
 
 /* Add an arm that a reader found; a second one of the same label is an error. */
@@ -198,29 +206,36 @@ check_keys(JsonbContainer *object, const char *const *known)
 }
 
 static Moments *
-create_from_json(JsonbContainer *root, int metrics)
+create_from_json(JsonbContainer *root, MomentsShape shape, int metrics)
 {
 	JsonbValue *control = get_key(root, "control");
 	JsonbValue *weights = get_key(root, "weights");
 
 	if (control != NULL && control->type == jbvString)
-		return moments_create(metrics, MOMENTS_CONTROL, control->val.string.val,
+		return moments_create(shape, metrics, MOMENTS_CONTROL, control->val.string.val,
 							  control->val.string.len);
 	if (weights != NULL && weights->type == jbvBinary &&
 		JsonContainerIsObject(weights->val.binary.data))
-		return moments_create(metrics, MOMENTS_WEIGHTS, weights->val.binary.data,
+		return moments_create(shape, metrics, MOMENTS_WEIGHTS, weights->val.binary.data,
 							  weights->val.binary.len);
 	if (control != NULL || weights != NULL)
 		malformed("\"control\" must be a string and \"weights\" an object");
-	return moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0);
+	return moments_create(shape, metrics, MOMENTS_NO_CONSTANT, NULL, 0);
+}
+
+/* The key of an arm's co-moments in JSON. */
+static const char *
+comoments_key(const Moments *m)
+{
+	return m->shape == MOMENTS_DIAGONAL ? "squares" : "comoments";
 }
 
 static Moments *
 read_json_arm(Moments *m, const JsonbValue *label, JsonbContainer *object)
 {
-	static const char *const known[] = {"n", "mean", "residual", "comoments", NULL};
-	int						 k = m->metrics;
-	Arm						*arm;
+	const char *const known[] = {"n", "mean", "residual", comoments_key(m), NULL};
+	int				  k = m->metrics;
+	Arm				 *arm;
 
 	check_keys(object, known);
 	m = add_read_arm(m, label->val.string.val, label->val.string.len, &arm,
@@ -228,7 +243,8 @@ read_json_arm(Moments *m, const JsonbValue *label, JsonbContainer *object)
 	arm->n = get_integer(object, "n");
 	get_numbers(object, "mean", false, moments_mean(m, arm), k);
 	get_numbers(object, "residual", true, moments_residual(m, arm), k);
-	get_numbers(object, "comoments", false, moments_comoments(m, arm), packed_size(k));
+	get_numbers(object, comoments_key(m), false, moments_comoments(m, arm),
+				comoments_size(m->shape, k));
 	check_arm(m, arm, ERRCODE_INVALID_TEXT_REPRESENTATION);
 	return m;
 }
@@ -243,15 +259,16 @@ moments_from_json(JsonbContainer *root)
 	JsonbValue				 label = {0};
 	JsonbValue				 value;
 	Moments					*m;
+	MomentsShape			 shape;
 	int64					 metrics;
 
 	if (!JsonContainerIsObject(root))
 		malformed("it must be a JSON object");
 	check_keys(root, known);
-	check_version(get_integer(root, "version"), ERRCODE_INVALID_TEXT_REPRESENTATION);
+	shape = check_version(get_integer(root, "version"), ERRCODE_INVALID_TEXT_REPRESENTATION);
 	metrics = get_integer(root, "metrics");
-	check_metrics(metrics, ERRCODE_INVALID_TEXT_REPRESENTATION);
-	m = create_from_json(root, metrics);
+	check_metrics(metrics, shape, ERRCODE_INVALID_TEXT_REPRESENTATION);
+	m = create_from_json(root, shape, metrics);
 
 	iterator = JsonbIteratorInit(get_object(root, "variants"));
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
@@ -267,10 +284,11 @@ moments_from_json(JsonbContainer *root)
 	return m;
 }
 
-static void
+static JSON_ACTION
 count_field(void *count, char *name, bool isnull)
 {
 	(*(int64 *) count)++;
+	return JSON_GO_ON;
 }
 
 /* Keys in a JSON text, those that occur twice counted twice. */
@@ -278,9 +296,8 @@ static int64
 count_written_keys(char *json)
 {
 	int64			count = 0;
-	JsonLexContext *lex =
-		makeJsonLexContextCstringLen(json, strlen(json), GetDatabaseEncoding(), true);
-	JsonSemAction actions = {0};
+	JsonLexContext *lex = json_lexer(json, strlen(json));
+	JsonSemAction	actions = {0};
 
 	actions.semstate = &count;
 	actions.object_field_start = count_field;
@@ -380,7 +397,7 @@ moments_to_json(const Moments *m)
 	StringInfoData buffer;
 
 	initStringInfo(&buffer);
-	appendStringInfo(&buffer, "{\"version\": %d, \"metrics\": %d, ", m->version, k);
+	appendStringInfo(&buffer, "{\"version\": %d, \"metrics\": %d, ", m->shape, k);
 	append_constant(&buffer, m);
 	appendStringInfoString(&buffer, "\"variants\": {");
 	for (int i = 0; i < m->arms.count; i++)
@@ -393,7 +410,8 @@ moments_to_json(const Moments *m)
 		appendStringInfo(&buffer, ": {\"n\": " INT64_FORMAT, arm->n);
 		append_numbers(&buffer, "mean", moments_mean(m, arm), k);
 		append_numbers(&buffer, "residual", residuals(m, arm), k);
-		append_numbers(&buffer, "comoments", moments_comoments(m, arm), packed_size(k));
+		append_numbers(&buffer, comoments_key(m), moments_comoments(m, arm),
+					   comoments_size(m->shape, k));
 		appendStringInfoChar(&buffer, '}');
 	}
 	appendStringInfoString(&buffer, "}}");
@@ -421,12 +439,14 @@ moments_to_jsonb(PG_FUNCTION_ARGS)
  *		int8 version, int8 kind of constant, text constant ("" if none),
  *		int16 metrics, int32 arms, then per arm
  *		text label, int64 n, float8 mean[k], residual[k], comoments[k(k+1)/2]
+ *
+ * or squares[k] in place of the co-moments in a diagonal state.
  */
 
 static void
 send_text(StringInfo buffer, const char *text, int len)
 {
-	pq_sendcountedtext(buffer, text, len, false);
+	send_counted_text(buffer, text, len);
 }
 
 static void
@@ -443,7 +463,7 @@ moments_send(PG_FUNCTION_ARGS)
 	StringInfoData buffer;
 
 	pq_begintypsend(&buffer);
-	pq_sendint8(&buffer, m->version);
+	pq_sendint8(&buffer, m->shape);
 	pq_sendint8(&buffer, m->constantkind);
 	if (m->constantkind == MOMENTS_WEIGHTS)
 	{
@@ -464,7 +484,7 @@ moments_send(PG_FUNCTION_ARGS)
 		pq_sendint64(&buffer, arm->n);
 		send_numbers(&buffer, moments_mean(m, arm), m->metrics);
 		send_numbers(&buffer, residuals(m, arm), m->metrics);
-		send_numbers(&buffer, moments_comoments(m, arm), packed_size(m->metrics));
+		send_numbers(&buffer, moments_comoments(m, arm), comoments_size(m->shape, m->metrics));
 	}
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
 }
@@ -492,29 +512,30 @@ receive_numbers(StringInfo buffer, double *numbers, int count)
 static Moments *
 receive_header(StringInfo buffer, int *arms)
 {
+	MomentsShape shape =
+		check_version(pq_getmsgbyte(buffer), ERRCODE_INVALID_BINARY_REPRESENTATION);
 	int	  kind;
 	char *constant;
 	int	  constantlen;
 	int	  metrics;
 
-	check_version(pq_getmsgbyte(buffer), ERRCODE_INVALID_BINARY_REPRESENTATION);
 	kind = pq_getmsgbyte(buffer);
 	constant = receive_text(buffer, &constantlen);
 	metrics = pq_getmsgint(buffer, 2);
-	check_metrics(metrics, ERRCODE_INVALID_BINARY_REPRESENTATION);
+	check_metrics(metrics, shape, ERRCODE_INVALID_BINARY_REPRESENTATION);
 	*arms = pq_getmsgint(buffer, 4);
 
 	if (kind == MOMENTS_NO_CONSTANT && constantlen == 0)
-		return moments_create(metrics, MOMENTS_NO_CONSTANT, NULL, 0);
+		return moments_create(shape, metrics, MOMENTS_NO_CONSTANT, NULL, 0);
 	if (kind == MOMENTS_CONTROL)
-		return moments_create(metrics, MOMENTS_CONTROL, constant, constantlen);
+		return moments_create(shape, metrics, MOMENTS_CONTROL, constant, constantlen);
 	if (kind == MOMENTS_WEIGHTS)
 	{
 		Datum  json = DirectFunctionCall1(jsonb_in, CStringGetDatum(constant));
 		Jsonb *weights = DatumGetJsonbP(json);
 
 		if (JsonContainerIsObject(&weights->root))
-			return moments_create(metrics, MOMENTS_WEIGHTS, VARDATA(weights),
+			return moments_create(shape, metrics, MOMENTS_WEIGHTS, VARDATA(weights),
 								  VARSIZE(weights) - VARHDRSZ);
 	}
 	ereport(ERROR,
@@ -544,7 +565,7 @@ moments_recv(PG_FUNCTION_ARGS)
 		arm->n = pq_getmsgint64(buffer);
 		receive_numbers(buffer, moments_mean(m, arm), m->metrics);
 		receive_numbers(buffer, moments_residual(m, arm), m->metrics);
-		receive_numbers(buffer, moments_comoments(m, arm), packed_size(m->metrics));
+		receive_numbers(buffer, moments_comoments(m, arm), comoments_size(m->shape, m->metrics));
 		check_arm(m, arm, ERRCODE_INVALID_BINARY_REPRESENTATION);
 		pfree(label);
 	}

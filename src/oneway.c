@@ -38,7 +38,7 @@ describe(const Moments *m, int metric)
 		const Arm *arm = moments_arm(m, i);
 
 		result.n += arm->n;
-		result.ss_within += moments_comoments(m, arm)[packed_index(metric, metric)];
+		result.ss_within += moments_squares(m, arm, metric);
 		effects_add_weighted(&between, 0.0, mean_from_first(m, i, metric), (double) arm->n);
 	}
 	/* out of a float8's range, as the difference of means between arms left out */

@@ -136,7 +136,7 @@ merge_segments(const Segments *segments)
 	Moments		  *all;
 
 	if (segments->count == 0)
-		return moments_create(1, MOMENTS_NO_CONSTANT, NULL, 0);
+		return moments_create(MOMENTS_FULL, 1, MOMENTS_NO_CONSTANT, NULL, 0);
 
 	first = segment_state(segments, 0);
 	all = moments_with_constant(first, first->constantkind, first->data, first->constantsize);

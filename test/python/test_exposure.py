@@ -222,12 +222,27 @@ def test_first_exposure_as_a_window(db):
     assert [(r.exposures, r.crossover, r.variant) for r in rows] == [(1, False, "a"), (2, False, "a"), (3, True, "b")]
 
 
+def test_a_state_reads_alike_on_every_node(fresh):
+    """Citus sends states as text, and the nodes may differ in style and zone: written under one, read under another."""
+    times = ("2026-03-02 01:02:03.456789+00", "0044-03-15 12:00:00+00 BC", "infinity", "-infinity")
+    state = "first_exposure_accum(NULL, 'it''s \\ \"a\", (b)', %s::timestamptz, ARRAY['x', NULL, '{,}'])"
+    written = []
+    for style, zone in (("SQL, DMY", "Asia/Kolkata"), ("ISO, MDY", "UTC"), ("Postgres, MDY", "America/New_York")):
+        fresh.run("SET datestyle = '%s'; SET timezone = '%s'" % (style, zone))
+        written.append([fresh.one("SELECT (%s)::text" % state, at) for at in times])
+        for at, text in zip(times, written[0]):
+            assert fresh.one("SELECT (f).exposed_at = %s AND (f).exposures = 1 FROM (SELECT first_exposure_final(%s::first_exposure_state) AS f) AS x",
+                             at, text), (style, at)
+    assert written[0] == written[1] == written[2]
+
+
 def test_a_label_that_is_a_document(db):
     error = db.error("SELECT first_exposure(repeat('x', 300), now())")
     assert error.pgcode == "22001"
-    assert db.one("SELECT (first_exposure_accum(ROW(1, now(), false, 'a', NULL)::first_exposure_result, 'b', now())).exposures") == 2
-    assert db.error("SELECT first_exposure_accum(ROW(1, NULL, false, 'a', NULL)::first_exposure_result, 'b', now())").pgcode == "22004"
-    assert db.error("SELECT first_exposure_accum(ROW(1, now(), NULL, NULL, '{a}')::first_exposure_result, 'b', now())").pgcode == "22004"
+    assert db.one("SELECT (first_exposure_accum(ROW(1, 0, false, 'a', NULL)::first_exposure_state, 'b', now())).exposures") == 2
+    assert db.error("SELECT first_exposure_accum(ROW(1, NULL, false, 'a', NULL)::first_exposure_state, 'b', now())").pgcode == "22004"
+    assert db.error("SELECT first_exposure_final(ROW(1, NULL, false, 'a', NULL)::first_exposure_state)").pgcode == "22004"
+    assert db.error("SELECT first_exposure_accum(ROW(1, 0, NULL, NULL, '{a}')::first_exposure_state, 'b', now())").pgcode == "22004"
 
 
 # --- planted faults, and none ---------------------------------------------------------------------

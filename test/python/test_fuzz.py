@@ -19,11 +19,11 @@ BATCH = 5000
 
 NUMBERS = ["1e999", "-1e999", "NaN", "Infinity", "-1", "0", "-0", "1e308", "1.7976931348623157e308", "5e-324",
            "1e-999", "1e-320", "9223372036854775807", "9223372036854775808", "2147483647", "2147483648", "4294967297",
-           "65", "64", "63", "1000", "18446744073709551617", "0.5", "01", "1e", ".5", "0x10", "1" + "0" * 400,
+           "65", "64", "63", "1000", "1001", "18446744073709551617", "0.5", "01", "1e", ".5", "0x10", "1" + "0" * 400,
            "1." + "3" * 400, "null", "true", '"1"', "[]", "{}", "[1]", ""]
 SNIPPETS = ["{", "}", "[", "]", ",", ":", '"', '\\', "\\u0000", "\\ud800", "\\udc00\\ud800", "\\u00e9", "\n", "\t",
             " ", "\x01", "🦊", "é", '"version": 2', '"metrics"', '"variants": {}', '"n"', '"mean"', '"residual": [0]',
-            '"comoments"', "[[[[", '{"a":{"a":', "\"" + "x" * 256 + "\"", "-", "+", "e", "E5", "/*", "--", "'", "$"]
+            '"comoments"', '"squares"', "[[[[", '{"a":{"a":', "\"" + "x" * 256 + "\"", "-", "+", "e", "E5", "/*", "--", "'", "$"]
 
 CHECK = """
 CREATE FUNCTION pg_temp.no_nan(m moments) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -93,10 +93,11 @@ def seeds(db):
         UNION ALL SELECT moments_agg(i + 0.1, sqrt(i), CASE WHEN i % 3 = 0 THEN 'a' ELSE 'b' END) FROM generate_series(1, 20) i
         UNION ALL SELECT moments_agg(ARRAY[i, sin(i), 1e12 + cos(i)], 'v' || i % 4) FROM generate_series(1, 20) i
         UNION ALL SELECT moments_agg(1, 'only') FROM generate_series(1, 1) i
-        UNION ALL SELECT moments_agg((i % 2)::float8, E'quote " \\\\ \\n é 🦊' || i % 2) FROM generate_series(1, 9) i""")
+        UNION ALL SELECT moments_agg((i % 2)::float8, E'quote " \\\\ \\n é 🦊' || i % 2) FROM generate_series(1, 9) i
+        UNION ALL SELECT moments_diagonal_agg(ARRAY[i, sin(i), 1e12 + cos(i)], 'v' || i % 2) FROM generate_series(1, 20) i""")
     send = db.one("SELECT typsend::text FROM pg_type WHERE typname = 'moments'")
     rows = db.rows("SELECT m::text AS t, %s(m) AS b FROM seeds" % send)
-    assert len(rows) == 5 and db.one("SELECT count(*) FROM seeds WHERE pg_temp.usable(m) IS NULL") == 5
+    assert len(rows) == 6 and db.one("SELECT count(*) FROM seeds WHERE pg_temp.usable(m) IS NULL") == 6
     return [(r.t, bytes(r.b)) for r in rows]
 
 
@@ -137,7 +138,7 @@ def mutate_text(rng, text):
         return text[:i] + text[j] + text[i + 1:j] + text[i] + text[j + 1:] if i < j else text[:i]
     for key in rng.sample(["version", "metrics", "variants", "n", "mean", "comoments"], 6):   # a key lost or renamed
         if '"%s"' % key in text:
-            return text.replace('"%s"' % key, '"%s"' % rng.choice(["n", "mean", "residual", "", key + "x"]), 1)
+            return text.replace('"%s"' % key, '"%s"' % rng.choice(["n", "mean", "residual", "squares", "", key + "x"]), 1)
     return text
 
 

@@ -20,6 +20,13 @@ HARD_LABELS = ["", " ", "control", "x", "it's", 'say "hi"', "back\\slash", "\\",
 
 # --- Comparing two states --------------------------------------------------------------------------
 
+def comoments(v):
+    """The packed matrix; that of a diagonal state has squares only."""
+    if "comoments" in v:
+        return v["comoments"]
+    return [x for i, square in enumerate(v["squares"]) for x in [0.0] * i + [square]]
+
+
 def parse(state):
     """A state as text -> (metrics, {label: (n, means as exact pairs, comoments)})."""
     j = json.loads(state, parse_float=float)
@@ -28,7 +35,7 @@ def parse(state):
         mean = v["mean"]
         residual = v.get("residual", [0] * len(mean))
         means = [ref.Fraction(a) + ref.Fraction(b) / v["n"] for a, b in zip(mean, residual)]
-        variants[label] = (v["n"], means, v["comoments"])
+        variants[label] = (v["n"], means, comoments(v))
     return j["metrics"], variants
 
 

@@ -394,7 +394,7 @@ def test_only_the_owner_sees_it(db):
             db.run("SET ROLE expstat_report_reader")
             error = db.error(call)
             db.run("RESET ROLE")
-            assert error.pgcode == "22023" and "evil" not in error.diag.message_hint
+            assert error.pgcode == "42704" and "evil" not in error.diag.message_hint
     finally:
         db.run("RESET ROLE")
         db.run("DROP ROLE expstat_report_reader")
@@ -402,7 +402,7 @@ def test_only_the_owner_sees_it(db):
 
 def test_errors_say_what_to_do(db):
     error = db.error("SELECT expstat_report('nothing')")
-    assert error.pgcode == "22023" and "'evil', 'usual', 'wide'" in error.diag.message_hint
+    assert error.pgcode == "42704" and "'evil', 'usual', 'wide'" in error.diag.message_hint
     assert db.error("SELECT expstat_report(NULL)").pgcode == "22004"
     db.run("INSERT INTO expstat.experiments (experiment, name, unit, exposures, unit_column, variant_column, time_column) "
            "VALUES ('it''s new', 'x', 'user', 'x', 'u', 'v', 't')")

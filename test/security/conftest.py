@@ -1,17 +1,13 @@
 """Databases in which an ordinary user has made, or a superuser will make, the extensions."""
 
-import importlib.util
 import os
 import pathlib
+import sys
 
 import pytest
 
-# The connection of the tests in test/python, whose conftest has this one's name.
-PYTHON = pathlib.Path(__file__).resolve().parents[1] / "python"
-_spec = importlib.util.spec_from_file_location("python_conftest", PYTHON / "conftest.py")
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Db = _module.Db
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
+from connection import Db  # noqa: E402
 
 NAME = "expstat_security_%d" % os.getpid()
 OWNER, USER, MALLORY = "expstat_owner", "expstat_user", "expstat_mallory"

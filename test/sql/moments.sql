@@ -85,7 +85,7 @@ END $$;
 SELECT rejected(i) FROM unnest(ARRAY[
 	'', 'x', '{', '[]', '1', '{}',
 	'{"version": 1}',
-	'{"version": 2, "metrics": 1, "variants": {}}',
+	'{"version": 3, "metrics": 1, "variants": {}}',
 	'{"version": 1.5, "metrics": 1, "variants": {}}',
 	'{"version": 1, "metrics": -1, "variants": {}}',
 	'{"version": 1, "metrics": 65, "variants": {}}',

@@ -1,7 +1,6 @@
 -- The registry: an experiment from its definition to its decision.  docs/registry.md has the same example.
 SET client_min_messages = warning;
 CREATE EXTENSION expstat_registry;
-RESET client_min_messages;
 SET extra_float_digits = -8;
 SET timezone = 'UTC';
 SET datestyle = ISO;

@@ -1,7 +1,6 @@
 -- Reports: the same experiment for a terminal and as a page.
 SET client_min_messages = warning;
 CREATE EXTENSION expstat_registry;
-RESET client_min_messages;
 SET timezone = 'UTC';
 SET datestyle = ISO;
 SET extra_float_digits = 0;
