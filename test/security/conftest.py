@@ -9,8 +9,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 from connection import Db  # noqa: E402
 
+from roles import MALLORY, OWNER, USER
+
 NAME = "expstat_security_%d" % os.getpid()
-OWNER, USER, MALLORY = "expstat_owner", "expstat_user", "expstat_mallory"
 
 
 class Server:

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from conftest import MALLORY, OWNER
+from roles import MALLORY, OWNER
 
 HOSTILE = "RAISE EXCEPTION 'captured' USING ERRCODE = 'HOSTI'"
 BODY = "LANGUAGE plpgsql AS $$ BEGIN %s; END $$" % HOSTILE

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import MALLORY, OWNER, USER
+from roles import MALLORY, OWNER, USER
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # install makes the extension; the registry's and the report's are below, and in test/python; moments_scan makes roles and has LOAD.
