@@ -49,7 +49,7 @@ expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
 $(UPGRADE): sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(NEW_PARTS)
 	cat $^ > $@
 
-expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
+expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-bound.sql
 	cat $^ > $@
 
 $(OBJS): $(wildcard src/*.h)
