@@ -46,7 +46,7 @@ include $(PGXS)
 expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
 	cat $^ > $@
 
-$(UPGRADE): sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(NEW_PARTS)
+$(UPGRADE): sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(NEW_PARTS) sql/99-bound.sql
 	cat $^ > $@
 
 expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-bound.sql
