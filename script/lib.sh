@@ -172,8 +172,9 @@ build_extension() {
 
 # ---- server ----
 
-start_server() {
-    local data=$tmp/server/data log=$tmp/server/log setting
+# A cluster with these settings, not started.
+make_cluster() {
+    local data=$tmp/server/data setting
     as_server_user "$tmp/tree$bindir/initdb" -D "$data" -U postgres -A trust \
         --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$tmp/initdb.log" 2>&1 || {
         cat "$tmp/initdb.log" >&2
@@ -194,6 +195,11 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 $(for setting in "$@"; do printf "%s = '%s'\n" "${setting%%=*}" "${setting#*=}"; done)
 EOF
+}
+
+start_server() {
+    local data=$tmp/server/data log=$tmp/server/log
+    make_cluster "$@"
     as_server_user "$tmp/tree$bindir/pg_ctl" start -s -w -D "$data" -l "$log" >/dev/null || {
         cat "$log" >&2
         die "the private server did not start"
