@@ -39,24 +39,26 @@ PG_FUNCTION_INFO_V1(fuzz);
 PG_FUNCTION_INFO_V1(fuzz_prune);
 
 /* libFuzzer's entry, of FuzzerInterface.h */
-extern int LLVMFuzzerRunDriver(int *argc, char ***argv,
-							   int (*callback)(const uint8_t *data, size_t size));
+extern int
+LLVMFuzzerRunDriver(int *argc, char ***argv, int (*callback)(const uint8_t *data, size_t size));
 
 /* The counters that the compiler adds, one per edge of the control flow. */
 extern uint8 __start___sancov_cntrs[];
 extern uint8 __stop___sancov_cntrs[];
 
+#define USES 2
+
 typedef struct Type
 {
 	const char *name;
-	const char *use; /* a query over $1 that gives true */
+	const char *uses[USES]; /* queries over $1 that give true, or are refused */
 	Oid			oid;
 	Oid			ioparam;
 	FmgrInfo	in;
 	FmgrInfo	out;
 	FmgrInfo	receive;
 	FmgrInfo	send;
-	SPIPlanPtr	plan;
+	SPIPlanPtr	plans[USES];
 } Type;
 
 typedef struct Target
@@ -66,8 +68,8 @@ typedef struct Target
 	Type *type; /* of a reader */
 } Target;
 
-static MemoryContext  input_context;
-static const Target	 *target;
+static MemoryContext input_context;
+static const Target *target;
 
 /* libFuzzer keeps the input of a process that aborts. */
 static void wrong(const char *what, const char *detail) pg_attribute_noreturn();
@@ -82,30 +84,37 @@ wrong(const char *what, const char *detail)
 /* ---- readers ---- */
 
 #define NO_NAN                                                                                     \
-	"'NaN' NOT IN (r.estimate, r.estimate_control, coalesce(r.diff, 0), coalesce(r.std_error, 0),"  \
-	" coalesce(r.statistic, 0), coalesce(r.df, 0), coalesce(r.p_value, 0),"                         \
-	" coalesce(r.diff_low, 0), coalesce(r.diff_high, 0), coalesce(r.lift, 0),"                      \
+	"'NaN' NOT IN (r.estimate, r.estimate_control, coalesce(r.diff, 0), coalesce(r.std_error, 0)," \
+	" coalesce(r.statistic, 0), coalesce(r.df, 0), coalesce(r.p_value, 0),"                        \
+	" coalesce(r.diff_low, 0), coalesce(r.diff_high, 0), coalesce(r.lift, 0),"                     \
 	" coalesce(r.lift_low, 0), coalesce(r.lift_high, 0))"
 
 static Type moments = {
 	.name = "moments",
-	.use =
-		"SELECT (SELECT bool_and(coalesce(s.variance >= 0 AND s.n > 0, s.n = 1))"
-		"  FROM moments_summary($1) s) IS NOT FALSE"
-		" AND (SELECT bool_and(" NO_NAN ") FROM (SELECT * FROM welch_t($1, lift_method => 'fieller')"
-		"  UNION ALL SELECT * FROM welch_t($1, lift_method => 'log', alternative => 'greater'))"
-		"  r) IS NOT FALSE"
-		" AND (SELECT bool_and(n = 2 * o) FROM (SELECT s.n, o.n AS o FROM"
-		"  (SELECT moments_agg(m) AS m FROM (VALUES ($1), ($1)) q (m)) q, moments_summary(q.m) s"
-		"  JOIN moments_summary($1) o USING (variant, metric)) q) IS NOT FALSE"
+	.uses =
+		{
+			"SELECT (SELECT bool_and(coalesce(s.variance >= 0 AND s.n > 0, s.n = 1))"
+			"  FROM moments_summary($1) s) IS NOT FALSE"
+			" AND (SELECT bool_and(n = 2 * o) FROM (SELECT s.n, o.n AS o FROM"
+			"  (SELECT moments_agg(m) AS m FROM (VALUES ($1), ($1)) q (m)) q, moments_summary(q.m) "
+			"s"
+			"  JOIN moments_summary($1) o USING (variant, metric)) q) IS NOT FALSE",
+			"SELECT (SELECT bool_and(" NO_NAN
+			") FROM (SELECT * FROM welch_t($1, lift_method => 'fieller')"
+			"  UNION ALL SELECT * FROM welch_t($1, lift_method => 'log', alternative => 'greater'))"
+			"  r) IS NOT FALSE",
+		},
 };
 
 static Type bootstrap = {
 	.name = "bootstrap",
-	.use = "SELECT (SELECT bool_and(" NO_NAN ") FROM bootstrap_mean($1) r) IS NOT FALSE"
-		   " AND (SELECT bool_and(" NO_NAN ") FROM (SELECT (q.c).* FROM (SELECT"
-		   "  (bootstrap_mean(bootstrap_agg, method => 'bca')) AS c FROM"
-		   "  (SELECT bootstrap_agg(b) FROM (VALUES ($1), ($1)) q (b)) q) q) r) IS NOT FALSE"
+	.uses =
+		{
+			"SELECT (SELECT bool_and(" NO_NAN ") FROM bootstrap_mean((SELECT bootstrap_agg(b)"
+			"  FROM (VALUES ($1), ($1)) q (b)), method => 'bca') r) IS NOT FALSE",
+			"SELECT (SELECT bool_and(" NO_NAN ") FROM bootstrap_quantile((SELECT bootstrap_agg(b)"
+			"  FROM (VALUES ($1), ($1)) q (b))) r) IS NOT FALSE",
+		},
 };
 
 /* The SQLSTATE of an error, which ends here. */
@@ -163,11 +172,11 @@ must_survive(Type *type, Datum value)
 }
 
 static void
-use(Type *type, Datum value)
+use(SPIPlanPtr plan, Datum value)
 {
 	bool isnull;
 
-	if (SPI_execute_plan(type->plan, &value, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+	if (SPI_execute_plan(plan, &value, NULL, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		wrong("use", "no result");
 	if (!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)))
 		wrong("use", "a result is wrong");
@@ -176,7 +185,7 @@ use(Type *type, Datum value)
 
 /* Usable, or refused by the functions over it; SPI needs a subtransaction for errors. */
 static void
-must_be_usable(Type *type, Datum value)
+must_be_usable(SPIPlanPtr plan, Datum value)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -185,7 +194,7 @@ must_be_usable(Type *type, Datum value)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		use(type, value);
+		use(plan, value);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -209,21 +218,22 @@ must_be_usable(Type *type, Datum value)
 static void
 try_reader(const uint8_t *data, size_t size, bool text)
 {
-	MemoryContext context = CurrentMemoryContext;
-	Type		 *type = target->type;
+	MemoryContext  context = CurrentMemoryContext;
+	Type		  *type = target->type;
 	volatile Datum value = 0;
 	volatile bool  accepted = false;
 
 	/* No client can send such a text. */
-	if (text && (memchr(data, '\0', size) != NULL ||
-				 !pg_verifymbstr((const char *) data, (int) size, true)))
+	if (text &&
+		(memchr(data, '\0', size) != NULL ||
+		 !pg_verifymbstr((const char *) data, (int) size, true)))
 		return;
 
 	PG_TRY();
 	{
-		value = text ? InputFunctionCall(&type->in, pnstrdup((const char *) data, size),
-										 type->ioparam, -1)
-					 : receive(type, data, size);
+		value = text
+			? InputFunctionCall(&type->in, pnstrdup((const char *) data, size), type->ioparam, -1)
+			: receive(type, data, size);
 		accepted = true;
 		must_survive(type, value);
 	}
@@ -242,8 +252,8 @@ try_reader(const uint8_t *data, size_t size, bool text)
 	}
 	PG_END_TRY();
 
-	if (accepted)
-		must_be_usable(type, value);
+	for (int i = 0; accepted && i < USES; i++)
+		must_be_usable(type->plans[i], value);
 }
 
 static void
@@ -280,9 +290,9 @@ must_agree(bool agree, const char *what)
 static void
 try_hashes(const uint8_t *data, size_t size)
 {
-	uint32		seed = size < 4 ? 0 : data[0] | data[1] << 8 | data[2] << 16 | (uint32) data[3] << 24;
-	int			offset = size < 4 ? 1 : data[3] % 8;
-	size_t		unit = size < 1 ? 0 : data[0] % (size + 1);
+	uint32 seed = size < 4 ? 0 : data[0] | data[1] << 8 | data[2] << 16 | (uint32) data[3] << 24;
+	int	   offset = size < 4 ? 1 : data[3] % 8;
+	size_t unit = size < 1 ? 0 : data[0] % (size + 1);
 	const char *here = copy_at(data, size, 0);
 	const char *there = copy_at(data, size, offset);
 
@@ -297,8 +307,8 @@ try_hashes(const uint8_t *data, size_t size)
 	{
 		const BucketMethod *method = &bucket_methods[i];
 		double				bucket = method_bucket(method, here, unit, here + unit, size - unit);
-		double again = method_bucket(method, copy_at(here, unit, offset), unit,
-									 copy_at(here + unit, size - unit, 0), size - unit);
+		double				again = method_bucket(method, copy_at(here, unit, offset), unit,
+												  copy_at(here + unit, size - unit, 0), size - unit);
 
 		must_agree(bucket >= 0.0 && bucket < 1.0, method->name);
 		must_agree(bucket == again, method->name);
@@ -328,8 +338,8 @@ prepare_type(Type *type)
 	appendStringInfo(&query, "SELECT '%s'::regtype", type->name);
 	if (SPI_execute(query.data, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "no type %s", type->name);
-	type->oid = DatumGetObjectId(
-		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &varlena));
+	type->oid =
+		DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &varlena));
 
 	getTypeInputInfo(type->oid, &function, &type->ioparam);
 	fmgr_info_cxt(function, &type->in, TopMemoryContext);
@@ -340,9 +350,12 @@ prepare_type(Type *type)
 	getTypeBinaryOutputInfo(type->oid, &function, &varlena);
 	fmgr_info_cxt(function, &type->send, TopMemoryContext);
 
-	type->plan = SPI_prepare(type->use, 1, &type->oid);
-	if (type->plan == NULL || SPI_keepplan(type->plan) != 0)
-		elog(ERROR, "the query of %s cannot be prepared", type->name);
+	for (int i = 0; i < USES; i++)
+	{
+		type->plans[i] = SPI_prepare(type->uses[i], 1, &type->oid);
+		if (type->plans[i] == NULL || SPI_keepplan(type->plans[i]) != 0)
+			elog(ERROR, "a query of %s cannot be prepared", type->name);
+	}
 }
 
 /* libFuzzer's callback */
@@ -426,7 +439,7 @@ list_files(const char *directory, int *count)
 	struct dirent *entry;
 	struct stat	   status;
 	int			   room = 64;
-	InputFile		  *files = palloc(room * sizeof(InputFile));
+	InputFile	  *files = palloc(room * sizeof(InputFile));
 
 	*count = 0;
 	while ((entry = ReadDir(dir, directory)) != NULL)
@@ -465,10 +478,10 @@ run_file(const InputFile *file)
 Datum
 fuzz_prune(PG_FUNCTION_ARGS)
 {
-	size_t edges = __stop___sancov_cntrs - __start___sancov_cntrs;
-	bool  *reached = palloc0(edges);
-	int	   count;
-	InputFile  *files;
+	size_t	   edges = __stop___sancov_cntrs - __start___sancov_cntrs;
+	bool	  *reached = palloc0(edges);
+	int		   count;
+	InputFile *files;
 
 	choose_target(PG_GETARG_TEXT_PP(0));
 	files = list_files(text_to_cstring(PG_GETARG_TEXT_PP(1)), &count);
