@@ -39,6 +39,13 @@ endif
 # PostgreSQL loads libraries into one name space: our calls stay ours.
 SHLIB_LINK = -Wl,-Bsymbolic -lgsl -lgslcblas -lm
 
+# libFuzzer's library, from script/fuzz: a fuzzer goes into ours.
+ifdef FUZZER
+OBJS += test/fuzz/fuzz.o test/fuzz/malloc_context.o
+PG_CPPFLAGS += -Isrc
+SHLIB_LINK += $(FUZZER) -lstdc++
+endif
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)

@@ -178,10 +178,10 @@ build_extension() {
 
 # ---- server ----
 
-# A server with its data in the directory NAME.  All of them listen on sockets in one
-# directory, and are told apart by their ports.
-start_server_at() {
-    local port=$1 data=$tmp/server/$2 log=$tmp/server/$2.log setting
+# Data in the directory NAME, with these settings, not started.  All servers listen on
+# sockets in one directory, and are told apart by their ports.
+make_cluster_at() {
+    local port=$1 data=$tmp/server/$2 setting
     shift 2
     as_server_user "$tmp/tree$bindir/initdb" -D "$data" -U postgres -A trust \
         --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$tmp/initdb.log" 2>&1 || {
@@ -203,6 +203,15 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 $(for setting in "$@"; do printf "%s = '%s'\n" "${setting%%=*}" "${setting#*=}"; done)
 EOF
+}
+
+make_cluster() {
+    make_cluster_at 5432 data "$@"
+}
+
+start_server_at() {
+    local data=$tmp/server/$2 log=$tmp/server/$2.log
+    make_cluster_at "$@"
     as_server_user "$tmp/tree$bindir/pg_ctl" start -s -w -D "$data" -l "$log" >/dev/null || {
         cat "$log" >&2
         die "the private server did not start"
