@@ -1,6 +1,7 @@
 # expstat: statistics of online experiments for PostgreSQL; expstat_registry: their definitions and results
 EXTENSION = expstat expstat_registry
-EXTVERSION = 0.1.0
+EXTVERSION = 0.2.0
+RELEASED = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
@@ -15,7 +16,12 @@ SQL_FACING = arguments row moments_io moments_functions metric_array aggregates 
 	exposure planning decide columns row_filter moments_scan moments_plan expstat
 OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
-DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION))
+# What was released stays as it was.
+DATA = $(wildcard sql/releases/*.sql)
+# The way from there: the parts that are new, and what is new or changed in the others.
+NEW_PARTS = sql/57-rollups.sql
+UPGRADE = expstat--$(RELEASED)--$(EXTVERSION).sql
+DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION)) $(UPGRADE)
 EXTRA_CLEAN = $(DATA_built)
 
 REGRESS = install moments comparisons scorecard estimators sequential srm srm_sequential chi_square anova \
@@ -27,6 +33,8 @@ REGRESS_OPTS = --inputdir=test
 PG_CFLAGS = -std=gnu99 -ffp-contract=off
 ifdef WERROR
 PG_CFLAGS += -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare
+# PostgreSQL hands over options and attributes for its own compiler, some of which another does not know.
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 # PostgreSQL loads libraries into one name space: our calls stay ours.
 SHLIB_LINK = -Wl,-Bsymbolic -lgsl -lgslcblas -lm
@@ -38,7 +46,10 @@ include $(PGXS)
 expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
 	cat $^ > $@
 
-expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql))
+$(UPGRADE): sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(NEW_PARTS)
+	cat $^ > $@
+
+expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-bound.sql
 	cat $^ > $@
 
 $(OBJS): $(wildcard src/*.h)

@@ -32,7 +32,7 @@ CREATE TABLE metrics (
 	winsor_high float8 CHECK (winsor_high > 0 AND winsor_high <= 1),
 	role text NOT NULL DEFAULT 'secondary' CHECK (role IN ('secondary', 'guardrail')),
 	better text NOT NULL DEFAULT 'higher' CHECK (better IN ('higher', 'lower')),
-	margin float8 CHECK (margin >= 0),
+	margin float8 CHECK (margin >= 0 AND margin <= 1e300),
 	relative boolean NOT NULL DEFAULT true
 );
 COMMENT ON TABLE metrics IS 'what is measured: a metric''s relation, columns and statistics; register_metric() checks and writes it';

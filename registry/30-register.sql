@@ -32,6 +32,14 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION check_assignment(text, text[], float8[], float8, text) IS 'raises the errors of assign_variant()';
 
+-- What a definition names goes into queries as the catalog has it, not as it was written: a name may hold anything.
+CREATE FUNCTION quoted_relation(relation text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT known_relation(to_regclass(quoted_relation.relation), 'relation');
+END;
+COMMENT ON FUNCTION quoted_relation(text) IS 'the qualified and quoted name of a relation that a definition names';
+
 -- A relation that a definition names may be gone.
 CREATE FUNCTION found_relation(relation text, definition text) RETURNS regclass
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -79,7 +87,13 @@ DECLARE
 BEGIN
 	PERFORM @extschema@.known_column(relation, "column", argument);
 	SELECT atttypid INTO found_type FROM pg_attribute WHERE attrelid = relation AND attname = "column";
-	IF (SELECT typcategory NOT IN ('N', 'B') FROM pg_type WHERE oid = found_type) THEN
+	-- Not every type that calls itself a number (money, oid) can be one.
+	IF NOT EXISTS (
+		SELECT FROM pg_type AS t
+		WHERE t.oid = found_type AND coalesce(nullif(t.typbasetype, 0), t.oid) IN (
+			'boolean'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype,
+			'float4'::regtype, 'float8'::regtype))
+	THEN
 		RAISE datatype_mismatch USING
 			MESSAGE = format('column "%s" of relation %s is of type %s, not a number or boolean',
 							 "column", relation, format_type(found_type, NULL)),
@@ -176,6 +190,9 @@ BEGIN
 		  OR array_position(k.component_weights, NULL) IS NOT NULL) THEN
 		PERFORM @extschema@.metric_error(k.metric, 'a compound needs a component_weight for each component',
 			'Purchases less refunds: component_weights => ''{1,-1}''.');
+	ELSIF k.component_weights && '{NaN,Infinity,-Infinity}' THEN
+		PERFORM @extschema@.metric_error(k.metric, 'a component_weight is not a finite number',
+			'Purchases less refunds: component_weights => ''{1,-1}''.');
 	ELSIF k.kind = 'ratio' AND k.component_weights IS NOT NULL THEN
 		PERFORM @extschema@.metric_error(k.metric, 'a ratio has no component_weights', 'Use a compound as one of your own metrics instead.');
 	END IF;
@@ -269,9 +286,9 @@ COMMENT ON FUNCTION register_metric(text, text, regclass, text, text, text, text
 	regclass, text, interval, float8, float8, text, text, float8, boolean, text, text) IS
 'registers a metric, or changes its definition';
 
--- What an experiment can be analyzed by.
+-- What an experiment can be analyzed by.  (A zone is one that TimeZone takes; that of the session comes back at the end.)
 CREATE FUNCTION check_experiment(e experiments) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
 	source regclass;
 	assigned regclass;
@@ -280,7 +297,7 @@ BEGIN
 	PERFORM @extschema@.check_choice(e.method, 'method', 'fixed', 'sequential');
 	PERFORM @extschema@.check_choice(e.crossovers, 'crossovers policy', 'drop', 'keep_first');
 	PERFORM @extschema@.check_choice(e.correction, 'correction', 'none', 'bonferroni', 'holm', 'hochberg', 'bh', 'by');
-	PERFORM now() AT TIME ZONE e.time_zone;
+	PERFORM set_config('TimeZone', e.time_zone, true);
 	IF e.starts >= e.ends THEN
 		RAISE invalid_parameter_value USING
 			MESSAGE = format('the experiment ends (%s) before it starts (%s)', e.ends, e.starts),

@@ -28,7 +28,7 @@ COMMENT ON FUNCTION column_type(text, text) IS 'a column''s type; of a domain, t
 CREATE FUNCTION rows_of_units(relation text, unit_column text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('FROM pg_temp.expstat_units AS u JOIN %1$s AS r ON r.%2$I%3$s = u.unit%3$s', relation, unit_column,
+	SELECT format('FROM pg_temp.expstat_units AS u JOIN %1$s AS r ON r.%2$I%3$s = u.unit%3$s', quoted_relation(relation), unit_column,
 				  exposure_key_cast(to_regclass(relation), unit_column, to_regclass('pg_temp.expstat_units'), 'unit'));
 END;
 COMMENT ON FUNCTION rows_of_units(text, text) IS 'the FROM clause of the rows of a relation that belong to units';
@@ -44,10 +44,11 @@ END;
 COMMENT ON FUNCTION number_expression(text, text) IS 'the expression of a column as a number; 1 without a column';
 
 -- What a unit's events add up to; of a proportion: was there one (a NaN stays one, for the aggregate to refuse)?
+-- An event whose value is NULL adds nothing and is no success.
 CREATE FUNCTION total_expression(k metrics, "column" text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format(CASE k.kind WHEN 'proportion' THEN 'max(CASE %1$s WHEN ''NaN'' THEN ''NaN'' WHEN 0 THEN 0 ELSE 1::float8 END)'
+	SELECT format(CASE k.kind WHEN 'proportion' THEN 'max(CASE WHEN %1$s = ''NaN'' THEN ''NaN'' WHEN %1$s <> 0 THEN 1::float8 ELSE 0 END)'
 							  ELSE 'sum(%1$s)' END,
 				  number_expression(k.relation, "column"));
 END;
@@ -97,9 +98,10 @@ BEGIN ATOMIC
 				   CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END,
 				   k.covariate_window, of_metric(k))
 		WHEN k.covariate_column IS NOT NULL THEN
-			format('SELECT u.unit, sum(%s) AS x %s GROUP BY u.unit',
+			format('SELECT u.unit, sum(%s) AS x %s%s GROUP BY u.unit',
 				   number_expression(coalesce(k.covariate_relation, k.relation), k.covariate_column),
-				   rows_of_units(coalesce(k.covariate_relation, k.relation), k.unit_column)) END;
+				   rows_of_units(coalesce(k.covariate_relation, k.relation), k.unit_column),
+				   CASE WHEN coalesce(k.covariate_relation, k.relation) = k.relation THEN ' WHERE true' || of_metric(k) END) END;
 END;
 COMMENT ON FUNCTION unit_covariates(metrics) IS 'the query of a covariate''s value of each unit that has one';
 
@@ -133,9 +135,8 @@ BEGIN ATOMIC
 							format(', %2$s.winsorize(u.y%1$s, b%1$s.low, b%1$s.high) AS z%1$s', p.i, exposure_schema())
 							ELSE format(', u.y%1$s AS z%1$s', p.i) END, '' ORDER BY p.i),
 			   string_agg(CASE WHEN p.clipped THEN
-							format(' CROSS JOIN (SELECT (%2$s.winsor_bounds(%3$s, %4$s) WITHIN GROUP (ORDER BY y%1$s)).* FROM v) AS b%1$s',
-								   p.i, exposure_schema(), coalesce(p.winsor_low::text, 'NULL'),
-								   coalesce(p.winsor_high::text, 'NULL')) ELSE '' END, '' ORDER BY p.i))
+							format(' CROSS JOIN (SELECT (%2$s.winsor_bounds(%3$s::float8, %4$s::float8) WITHIN GROUP (ORDER BY y%1$s)).* FROM v) AS b%1$s',
+								   p.i, exposure_schema(), quote_nullable(p.winsor_low), quote_nullable(p.winsor_high)) ELSE '' END, '' ORDER BY p.i))
 	ELSE units_with_values(metric) END
 	FROM (SELECT row_number() OVER () AS i, k.winsor_low, k.winsor_high,
 				 k.winsor_low IS NOT NULL OR k.winsor_high IS NOT NULL AS clipped

@@ -60,7 +60,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = ISO AS $$
 BEGIN
 	EXECUTE format('CREATE TEMP VIEW %I AS SELECT %s FROM %s AS e WHERE true%s%s', view_name,
 				   (SELECT string_agg(format('e.%I', c), ', ') FROM (SELECT DISTINCT unnest(columns) AS c) AS c),
-				   relation,
+				   @extschema@.quoted_relation(relation),
 				   ' AND e.' || quote_ident(experiment_column) || '::text = ' || quote_literal(experiment),
 				   ' AND (e.' || quote_ident(time_column) || '::timestamptz < ' || quote_literal(as_of)
 				   || ') IS NOT FALSE');
@@ -91,6 +91,12 @@ BEGIN
 		e.experiment,
 		CASE e.crossovers WHEN 'drop' THEN ' AND NOT (f.first).crossover' ELSE '' END);
 	GET DIAGNOSTICS units = ROW_COUNT;
+	IF EXISTS (SELECT FROM pg_temp.expstat_units AS u WHERE u.exposed_at = '-infinity') THEN
+		RAISE invalid_parameter_value USING
+			MESSAGE = format('column "%s" of relation %s is -infinity', e.time_column, e.exposures),
+			DETAIL = 'A unit''s days are counted from its first exposure.',
+			HINT = 'Repair such rows, or register the experiment with starts, before which no exposure counts.';
+	END IF;
 	ANALYZE pg_temp.expstat_units;
 	RETURN units;
 END
@@ -175,7 +181,8 @@ DECLARE
 	last timestamptz;
 BEGIN
 	FOR part IN SELECT * FROM @extschema@.metric_parts(metric) AS k WHERE k.time_column IS NOT NULL LOOP
-		EXECUTE format('SELECT max(r.%1$I) FROM %2$s AS r WHERE r.%1$I::timestamptz < $1', part.time_column, part.relation)
+		EXECUTE format('SELECT max(r.%1$I) FROM %2$s AS r WHERE r.%1$I::timestamptz < $1', part.time_column,
+					   @extschema@.quoted_relation(part.relation))
 		INTO part_last USING until;
 		last := greatest(last, part_last);
 	END LOOP;
@@ -321,7 +328,7 @@ CREATE FUNCTION @extschema@.analyze(
 	refresh boolean DEFAULT false,
 	timeline boolean DEFAULT true
 ) RETURNS SETOF experiment_results
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
 	e @extschema@.experiments := @extschema@.known_experiment(experiment);
 	definitions jsonb;
@@ -329,9 +336,10 @@ DECLARE
 	k record;
 	noticed timestamptz := clock_timestamp();
 BEGIN
-	-- Days are the experiment's; one analysis of it at a time.
+	-- One analysis at a time, by the definition as it is when the others are done.  Days are the
+	-- experiment's; the session's zone comes back at the end, for the function has one.
+	SELECT * INTO e FROM @extschema@.experiments AS locked WHERE locked.experiment = e.experiment FOR UPDATE;
 	PERFORM set_config('TimeZone', e.time_zone, true);
-	PERFORM FROM @extschema@.experiments AS locked WHERE locked.experiment = e.experiment FOR UPDATE;
 	PERFORM @extschema@.check_analysis(e, as_of);
 	definitions := (SELECT jsonb_object_agg(em.metric, @extschema@.metric_definition(e, em.metric))
 					FROM @extschema@.experiment_metrics AS em WHERE em.experiment = e.experiment);

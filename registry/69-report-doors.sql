@@ -1,10 +1,14 @@
 -- Reports: the two functions that people call, in the schema of expstat, where they are found without a prefix.
 
+-- What runs at CREATE EXTENSION looks names up in pg_catalog only.
 DO $doors$
 DECLARE
-	core name := (SELECT n.nspname FROM pg_catalog.pg_extension AS x
-				  JOIN pg_catalog.pg_namespace AS n ON n.oid = x.extnamespace WHERE x.extname = 'expstat');
+	path text := pg_catalog.current_setting('search_path');
+	core name;
 BEGIN
+	PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+	SELECT n.nspname INTO core
+	FROM pg_extension AS x JOIN pg_namespace AS n ON n.oid = x.extnamespace WHERE x.extname = 'expstat';
 	EXECUTE format($create$
 		CREATE FUNCTION %1$I.expstat_report(experiment text) RETURNS text
 		LANGUAGE sql STABLE
@@ -19,5 +23,6 @@ BEGIN
 		END;
 		COMMENT ON FUNCTION %1$I.expstat_report_text(text) IS 'an experiment''s report for a terminal, a line a row';
 	$create$, core);
+	PERFORM pg_catalog.set_config('search_path', path, true);
 END
 $doors$;

@@ -53,13 +53,13 @@ CREATE POLICY analyses_of_owner ON analyses
 	USING (EXISTS (SELECT FROM experiments AS e WHERE e.experiment = analyses.experiment));
 
 -- Everything here is the users' data: a dump has it.
-SELECT pg_extension_config_dump('@extschema@.metrics', '');
-SELECT pg_extension_config_dump('@extschema@.experiments', '');
-SELECT pg_extension_config_dump('@extschema@.variants', '');
-SELECT pg_extension_config_dump('@extschema@.experiment_metrics', '');
-SELECT pg_extension_config_dump('@extschema@.decisions', '');
-SELECT pg_extension_config_dump('@extschema@.states', '');
-SELECT pg_extension_config_dump('@extschema@.timeline', '');
-SELECT pg_extension_config_dump('@extschema@.quantiles', '');
-SELECT pg_extension_config_dump('@extschema@.health', '');
-SELECT pg_extension_config_dump('@extschema@.analyses', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.metrics', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.experiments', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.variants', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.experiment_metrics', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.decisions', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.states', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.timeline', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.quantiles', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.health', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.analyses', '');

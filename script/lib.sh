@@ -2,6 +2,7 @@
 # Sourced by the scripts beside it: expstat in a PostgreSQL server of its own.
 #
 #   private_tree              a temporary directory with a copy of PostgreSQL
+#   add_postgresql            a copy of the PostgreSQL of PG_CONFIG, in the same directory
 #   build_extension [ARG...]  make install into it (arguments go to make)
 #   start_server [SETTING...] initdb, start, PGHOST, PGUSER, ... exported
 #   have_citus                is there Citus, too?
@@ -102,10 +103,6 @@ run() {
 private_tree() {
     choose_pg_config
     have_postgresql || die "no PostgreSQL server with headers at PG_CONFIG=$PG_CONFIG"
-    bindir=$("$PG_CONFIG" --bindir)
-    local pkglibdir sharedir
-    pkglibdir=$("$PG_CONFIG" --pkglibdir)
-    sharedir=$("$PG_CONFIG" --sharedir)
 
     trap cleanup EXIT
     trap 'exit 129' HUP
@@ -124,18 +121,23 @@ private_tree() {
         chown "$server_user" "$tmp/server"
     fi
     chmod 700 "$tmp/server"
+    add_postgresql
+}
 
-    local dir program
+add_postgresql() {
+    local dir program pkglibdir sharedir
+    bindir=$("$PG_CONFIG" --bindir)
+    pkglibdir=$("$PG_CONFIG" --pkglibdir)
+    sharedir=$("$PG_CONFIG" --sharedir)
     for dir in "$bindir" "$pkglibdir" "$sharedir"; do
         mkdir -p "$tmp/tree$dir"
+        cp -as "$dir/." "$tmp/tree$dir/"
     done
     for program in postgres initdb pg_ctl; do
-        cp "$bindir/$program" "$tmp/tree$bindir/"
+        cp --remove-destination "$bindir/$program" "$tmp/tree$bindir/"
     done
-    cp -as "$pkglibdir/." "$tmp/tree$pkglibdir/"
-    cp -as "$sharedir/." "$tmp/tree$sharedir/"
     # An expstat of the system must neither be seen nor, through a link, overwritten.
-    find "$tmp/tree" -name 'expstat*' -prune -exec rm -rf {} +
+    find "$tmp/tree$pkglibdir" "$tmp/tree$sharedir" -name 'expstat*' -prune -exec rm -rf {} +
 
     as_server_user env "$tmp/tree$bindir/postgres" --version >/dev/null 2>&1 ||
         die "${server_user:-you} cannot run programs in $tmp; set TMPDIR to a directory that allows it"

@@ -13,6 +13,7 @@
 #include "common/shortest_dec.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -277,6 +278,7 @@ moments_from_json(JsonbContainer *root)
 			label = value;
 		if (token != WJB_VALUE)
 			continue;
+		CHECK_FOR_INTERRUPTS();
 		if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
 			malformed("a variant must be an object");
 		m = read_json_arm(m, &label, value.val.binary.data);
@@ -404,6 +406,7 @@ moments_to_json(const Moments *m)
 	{
 		const Arm *arm = moments_arm(m, i);
 
+		CHECK_FOR_INTERRUPTS();
 		if (i > 0)
 			appendStringInfoString(&buffer, ", ");
 		append_label(&buffer, arm->label, arm_label_length(arm));

@@ -117,7 +117,7 @@ without_relabel(Node *node)
 static const Var *
 stored_column(Node *node, Index table)
 {
-	const Var *var = (const Var *) without_relabel(node);
+	const Var *var = (const Var *) node;
 
 	return IsA(var, Var) && var->varno == (int) table && var->varlevelsup == 0 &&
 			var->varattno > 0 && column_kind(var->vartype) != COLUMN_UNKNOWN
@@ -142,7 +142,7 @@ without_cast_to_float8(Node *node)
 static int
 metric_column(Node *node, Index table)
 {
-	const Var *var = stored_column(without_cast_to_float8(without_relabel(node)), table);
+	const Var *var = stored_column(without_cast_to_float8(node), table);
 
 	if (var == NULL)
 		return 0;
@@ -160,13 +160,17 @@ metric_column(Node *node, Index table)
 	}
 }
 
-/* The attnum of a variant, a text or an integer cast to text, or 0. */
+/*
+ * The attnum of a variant, a text or an integer cast to text, or 0.  A text read
+ * as another type has the same bytes, but not an integer the same text form.
+ */
 static int
 variant_column(Node *node, Index table)
 {
-	const CoerceViaIO *cast = (const CoerceViaIO *) without_relabel(node);
+	Node			  *plain = without_relabel(node);
+	const CoerceViaIO *cast = (const CoerceViaIO *) plain;
 	bool			   to_text = IsA(cast, CoerceViaIO) && cast->resulttype == TEXTOID;
-	const Var		  *var = stored_column(to_text ? (Node *) cast->arg : node, table);
+	const Var		  *var = stored_column(to_text ? (Node *) cast->arg : plain, table);
 
 	if (var == NULL)
 		return 0;
@@ -467,6 +471,9 @@ add_moments_scans(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped)
 	ScanRequest request;
 	Path	   *seq_scan;
 
+	/* A condition without columns becomes a node of its own above the sequential scan. */
+	if (root->hasPseudoConstantQuals)
+		return;
 	if (!query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL ||
 		query->rowMarks != NIL || input->reloptkind != RELOPT_BASEREL ||
 		!is_plain_table(planner_rt_fetch(input->relid, root)) ||

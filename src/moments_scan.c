@@ -109,6 +109,9 @@ begin_moments_scan(CustomScanState *node, EState *estate, int eflags)
 	List		*kernels = linitial(plan->custom_private);
 	ListCell	*lc;
 
+	if (!IsA(below, SeqScanState))
+		elog(ERROR, "a moments scan stands above a sequential scan, not node type %d",
+			 (int) nodeTag(below));
 	node->custom_ps = list_make1(below);
 	columns_init(&scan->columns, RelationGetDescr(scan_below(scan)->ss.ss_currentRelation));
 	scan->kernel = palloc0(list_length(kernels) * sizeof(Kernel));

@@ -56,7 +56,8 @@ take_constant(RowCondition *condition, ColumnKind kind, Oid columntype, const Co
 		return !isnan(condition->number);
 	}
 	if (kind == COLUMN_TEXT && constkind == COLUMN_TEXT &&
-		condition->strategy == BTEqualStrategyNumber && get_collation_isdeterministic(collation))
+		condition->strategy == BTEqualStrategyNumber && OidIsValid(collation) &&
+		get_collation_isdeterministic(collation))
 	{
 		condition->label = DatumGetTextPCopy(value);
 		return true;
@@ -81,7 +82,7 @@ take_condition(RowCondition *condition, const Node *qual, Columns *columns)
 		return false;
 
 	type = exprType(linitial(op->args));
-	if (column_kind(type) == COLUMN_UNKNOWN)
+	if (column_kind(type) == COLUMN_UNKNOWN || column_kind(type) != column_kind(var->vartype))
 		return false;
 	condition->strategy = get_op_opfamily_strategy(
 		op->opno, lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf);

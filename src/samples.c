@@ -21,6 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
+#include "versions.h"
 
 PG_FUNCTION_INFO_V1(sample_accum);
 PG_FUNCTION_INFO_V1(sample_accum_unit);
@@ -397,11 +398,7 @@ next_datum(Tuplesortstate *sort, Datum *value)
 	bool isnull;
 
 	CHECK_FOR_INTERRUPTS();
-#if PG_VERSION_NUM >= 160000
-	return tuplesort_getdatum(sort, true, true, value, &isnull, NULL);
-#else
-	return tuplesort_getdatum(sort, true, value, &isnull, NULL);
-#endif
+	return get_sorted_datum(sort, value, &isnull);
 }
 
 /* The next larger value into sample->value; false at the end. */

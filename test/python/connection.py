@@ -3,7 +3,12 @@
 import io
 from collections import namedtuple
 
+import numpy as np
 import psycopg2
+from psycopg2.extensions import Float, register_adapter
+
+# It is a float, but psycopg2 would write what repr() gives: np.float64(0.5), from NumPy 2 on.
+register_adapter(np.float64, lambda x: Float(float(x)))
 
 
 def escape(value):
@@ -11,7 +16,7 @@ def escape(value):
     if value is None:
         return r"\N"
     if isinstance(value, float):
-        return repr(value)
+        return repr(float(value))
     return (str(value).replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t"))
 
 

@@ -7,6 +7,7 @@ The tests themselves are held against scipy and numpy elsewhere; here it is the 
 import os
 import random
 import subprocess
+import threading
 from collections import defaultdict
 from datetime import date, datetime, timedelta, timezone
 
@@ -134,6 +135,7 @@ def shop(db):
     shop = Shop(db, "shop")
     register(db, shop, "checkout")
     analyze(db, "checkout")
+    db.run("CREATE TABLE shop.coins (user_id int, price money, id oid, prices int[])")
     return shop
 
 
@@ -272,7 +274,9 @@ def test_days_are_those_of_the_time_zone(db):
              time_zone=zone)
         analyze(db, "late")
         assert [r[0] for r in db.rows("SELECT DISTINCT cohort FROM expstat.states WHERE experiment = 'late'")] == [day]
-        assert db.one("SELECT current_setting('TimeZone')") == "UTC"
+        with db.connection.cursor() as cursor:      # one transaction
+            cursor.execute("SELECT * FROM expstat.analyze('late'); SELECT current_setting('TimeZone')")
+            assert cursor.fetchall() == [("UTC",)]
 
 
 def test_a_date_is_the_whole_day(db):
@@ -313,6 +317,61 @@ def test_sequential_experiments_are_read_by_confidence_sequences(db):
     assert all(m.startswith("confidence_sequence") for m in methods.values()) and len(methods) == 3
     for r in db.rows("SELECT t.* FROM expstat.experiment_timeseries AS t WHERE experiment = 'watched' AND kind = 'cumulative'"):
         assert r.diff_low == r.sequential_diff_low
+
+
+def test_a_null_value_is_no_success_and_adds_nothing(db):
+    db.run("CREATE TABLE signups (user_id int, variant text, exposed_at timestamptz, signed_up boolean, plans int)")
+    db.run("INSERT INTO signups SELECT i, (ARRAY['control','treatment'])[1 + i % 2], '2026-03-05', CASE WHEN i % 4 = 1 THEN true END, "
+           "CASE WHEN i % 4 = 1 THEN 3 END FROM generate_series(1, 400) AS i")
+    metric(db, "signed up", kind="proportion", relation="signups", unit_column="user_id", value_column="signed_up")
+    metric(db, "plans", relation="signups", unit_column="user_id", value_column="plans")
+    call(db, "register_experiment", experiment="signups", exposures="signups", variants=["control", "treatment"],
+         primary_metric="signed up", metrics=["plans"])
+    rows = analyze(db, "signups")
+    assert [(r.estimate, r.estimate_control, r.n) for r in rows.values()] == [(0.5, 0, 200), (1.5, 0, 200)]
+
+
+def test_a_covariate_of_a_relation_with_several_metrics_is_the_metrics_own(db):
+    db.run("CREATE TABLE several (user_id int, variant text, exposed_at timestamptz, metric text, y float8, x float8)")
+    db.run("INSERT INTO several SELECT i, (ARRAY['control','treatment'])[1 + i % 2], '2026-03-05', m, i % 7 + i % 3, "
+           "CASE m WHEN 'own' THEN i % 7 ELSE (i * 37) % 101 END FROM generate_series(1, 500) AS i, unnest('{own,other}'::text[]) AS m")
+    metric(db, "own", relation="several", unit_column="user_id", value_column="y", metric_column="metric", covariate_column="x")
+    call(db, "register_experiment", experiment="several", exposures="several", variants=["control", "treatment"], primary_metric="own")
+    row = analyze(db, "several")["own", "treatment"]
+    expected = db.one("SELECT (cuped_adjust(y, x, variant)).* FROM several WHERE metric = 'own'")
+    assert row.diff == pytest.approx(expected.diff) and row.std_error == pytest.approx(expected.std_error)
+
+
+TYPES = [("uuid", "md5(i::text)::uuid", "timestamp"), ("small_id", "i::small_id", "date"), ("numeric", "i", "moment"),
+         ("char(9)", "'u' || i", "timestamptz"), ("int[]", "ARRAY[i, 1]", "date"), ("bytea", "sha256(i::text::bytea)", "timestamp")]
+
+
+@pytest.mark.parametrize("unit, expression, time", TYPES)
+def test_columns_of_any_type(db, unit, expression, time):
+    """The same experiment by units and times of many types: columns that are generated, of domains, partitioned, in views."""
+    db.run("DROP SCHEMA IF EXISTS types CASCADE")
+    for name, base in (("small_id", "int"), ("moment", "timestamptz"), ("flag", "boolean")):
+        if not db.one("SELECT to_regtype(%s) IS NOT NULL", name):
+            db.run("CREATE DOMAIN %s AS %s" % (name, base))
+    db.run("CREATE SCHEMA types")
+    db.run("CREATE TABLE types.log (i int, unit %s, variant varchar(20), at %s) PARTITION BY HASH (i)" % (unit, time))
+    db.run("CREATE TABLE types.log_1 PARTITION OF types.log FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    db.run("INSERT INTO types.log SELECT i, %s, CASE mod(i, 2) WHEN 0 THEN 'control' ELSE 'treatment' END, '2026-03-05' "
+           "FROM generate_series(1, 60) AS i" % expression)
+    db.run("CREATE TABLE types.events (unit %s, at %s, x numeric, twice numeric GENERATED ALWAYS AS (2 * x) STORED, yes flag)" % (unit, time))
+    db.run("INSERT INTO types.events (unit, at, x, yes) SELECT unit, at, i % 5, i % 5 > 2 FROM types.log")
+    db.run("CREATE VIEW types.barrier WITH (security_barrier) AS SELECT * FROM types.events")
+    db.run("CREATE MATERIALIZED VIEW types.stored AS SELECT * FROM types.events")
+    metric(db, "typed twice", relation="types.events", unit_column="unit", value_column="twice", time_column="at")
+    metric(db, "typed x", relation="types.barrier", unit_column="unit", value_column="x", time_column="at", metric_window="1 day")
+    metric(db, "typed yes", kind="proportion", relation="types.stored", unit_column="unit", value_column="yes", time_column="at")
+    call(db, "register_experiment", experiment="typed", exposures="types.log", unit_column="unit", time_column="at",
+         variants=["control", "treatment"], primary_metric="typed x", metrics=["typed twice", "typed yes"])
+    rows = analyze(db, "typed")
+    arm = {v: np.array([i % 5 for i in range(1, 61) if i % 2 == v]) for v in (0, 1)}
+    for name, value in (("typed x", arm), ("typed twice", {v: 2 * a for v, a in arm.items()}), ("typed yes", {v: a > 2 for v, a in arm.items()})):
+        row = rows[name, "treatment"]
+        assert (row.n, row.estimate, row.estimate_control) == (30, pytest.approx(value[1].mean()), pytest.approx(value[0].mean()))
 
 
 # --- again and again ----------------------------------------------------------------------------
@@ -412,6 +471,83 @@ def test_refresh_sees_late_events(db):
     assert any(changed[k].std_error > 10 * before[k].std_error for k in before)
 
 
+def test_an_exposure_at_no_time(db):
+    """Days cannot be counted from -infinity; after starts, it does not matter; infinity is never reached."""
+    db.run("CREATE TABLE timeless (user_id int, variant text, exposed_at timestamptz)")
+    db.run("INSERT INTO timeless SELECT i, (ARRAY['control', 'treatment'])[1 + i % 2], "
+           "CASE i WHEN 1 THEN '-infinity' WHEN 2 THEN 'infinity' ELSE '2026-03-05' END::timestamptz FROM generate_series(1, 50) AS i")
+    metric(db, "timeless", relation="timeless", unit_column="user_id")
+    options = dict(experiment="timeless", exposures="timeless", variants=["control", "treatment"], primary_metric="timeless")
+    call(db, "register_experiment", **options)
+    error = db.error("SELECT * FROM expstat.analyze('timeless')")
+    assert error.pgcode == "22023" and "-infinity" in str(error) and "starts" in error.diag.message_hint
+    call(db, "register_experiment", starts=START, **options)
+    row = analyze(db, "timeless")["timeless", "treatment"]
+    assert (row.n, row.n_control) == (24, 24)
+
+
+def test_several_in_one_transaction(db, shop):
+    """After an error, in a function, and for units of other types: nothing of an analysis is left for the next."""
+    db.run("BEGIN")
+    first = analyze(db, "checkout")
+    db.run("SAVEPOINT before")
+    assert db.error("SELECT * FROM expstat.analyze('checkout', 'infinity')").pgcode == "22023"
+    db.run("ROLLBACK TO before")
+    assert analyze(db, "checkout").keys() == first.keys()
+    db.run("COMMIT")
+    rows = db.rows("SELECT r.experiment FROM unnest('{signups,checkout,signups,timeless}'::text[]) AS e (id), "
+                   "expstat.analyze(e.id) AS r")
+    assert len(rows) == 2 + len(first) + 2 + 1
+
+
+def test_two_at_a_time(db, fresh_registry):
+    """The second analysis waits for the first, and goes by the definition as it is then."""
+    shop = Shop(db, "two", n=150)
+    register(db, shop, "two", metrics=["orders"])
+    db.run("BEGIN")
+    analyze(db, "two")
+    db.run("UPDATE expstat.experiments SET ends = %s WHERE experiment = 'two'", START + 5 * DAY)
+    found = {}
+    waiting = threading.Thread(target=lambda: found.update(analyze(fresh_registry, "two")))     # another session
+    waiting.start()
+    while not db.one("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s", fresh_registry.connection.info.backend_pid):
+        pass
+    db.run("COMMIT")
+    waiting.join()
+    units = shop.units(START, START + 5 * DAY)
+    assert found["twoorders", "treatment"].n == sum(v == "treatment" for v, _, _ in units.values())
+
+
+def test_late_exposures_and_removed_metrics(db):
+    """A unit exposed on a settled day is found later; a metric that is taken out and put back is computed again."""
+    shop = Shop(db, "later", n=200)
+    register(db, shop, "later", metrics=["orders"])
+    analyze(db, "later", START + 15 * DAY)
+    shop.exposures.append((9001, "treatment", START + HOUR, "DE"))
+    shop.orders.append((9001, 1000.0, START + 2 * HOUR))
+    db.run("INSERT INTO later.exposures VALUES (9001, 'treatment', %s, 'DE')", START + HOUR)
+    db.run("INSERT INTO later.orders VALUES (9001, 1000, %s)", START + 2 * HOUR)
+    end = START + 14 * DAY
+    units = shop.units(START, end)
+    by_arm = arms(units, shop.values(units, end, value=lambda a: 1.0))
+    check_mean(analyze(db, "later", START + 16 * DAY)["laterorders", "treatment"]._asdict(), by_arm["treatment"], by_arm["control"])
+    register(db, shop, "later", metrics=[])
+    assert {m for m, _ in analyze(db, "later", START + 16 * DAY)} == {"laterrevenue"}
+    assert db.one("SELECT count(*) FROM expstat.states WHERE experiment = 'later' AND metric = 'laterorders'") == 0
+    register(db, shop, "later", metrics=["orders"])
+    check_mean(analyze(db, "later", START + 16 * DAY)["laterorders", "treatment"]._asdict(), by_arm["treatment"], by_arm["control"])
+    # Under other names it is the same.
+    before = results(db, "later")
+    db.run("UPDATE expstat.experiments SET experiment = 'renamed' WHERE experiment = 'later'")
+    db.run("UPDATE expstat.metrics SET metric = 'later buys' WHERE metric = 'laterorders'")
+    analyze(db, "renamed", START + 16 * DAY)
+    renamed = results(db, "renamed")
+    assert [r["n"] for r in renamed] == [r["n"] for r in before] and len(renamed) == 4
+    for b, r in zip(before, renamed):
+        assert r["diff"] == pytest.approx(b["diff"], rel=1e-12)
+    assert db.error("DELETE FROM expstat.metrics WHERE metric = 'later buys'").pgcode == "23503"
+
+
 def test_no_units_at_all(db):
     db.run("CREATE TABLE nobody (user_id int, variant text, exposed_at timestamptz)")
     metric(db, "nothing", relation="nobody", unit_column="user_id")
@@ -473,6 +609,12 @@ BAD_METRICS = [
      "what happened after the exposure"),
     (dict(relation="shop.orders", unit_column="user_id", covariate_relation="shop.exposures"), "22023", "covariate_column"),
     (dict(relation="shop.orders", unit_column="user_id", margin=-1.0), "23514", ""),
+    (dict(relation="shop.orders", unit_column="user_id", margin=float("nan")), "23514", ""),
+    (dict(relation="shop.orders", unit_column="user_id", margin=float("inf")), "23514", ""),
+    (dict(kind="compound", components=["shoporders"], component_weights=[float("nan")]), "22023", "not a finite number"),
+    (dict(relation="shop.coins", unit_column="user_id", value_column="price"), "42804", "is of type money, not a number"),
+    (dict(relation="shop.coins", unit_column="user_id", value_column="id"), "42804", "is of type oid, not a number"),
+    (dict(relation="shop.coins", unit_column="user_id", value_column="prices"), "42804", "is of type integer[], not a number"),
 ]
 
 
@@ -501,6 +643,7 @@ BAD_EXPERIMENTS = [
     (dict(unit="device"), "22023", 'metric "shoporders" is by user, experiment "bad" by device'),
     (dict(starts=START, ends=START), "22023", "before it starts"),
     (dict(time_zone="Mars/Olympus"), "22023", "Mars/Olympus"),
+    (dict(time_zone="CEST"), "22023", "CEST"),      # an abbreviation, which is no zone
     (dict(method="bayes"), "22023", 'unknown method "bayes"'),
     (dict(correction="sidak"), "22023", 'unknown correction "sidak"'),
     (dict(crossovers="fail"), "22023", 'unknown crossovers policy "fail"'),
@@ -588,6 +731,60 @@ def test_names_of_any_kind(db, name):
     assert {(r["segment"], r["value"]) for r in segments} == {(plain[3], name)}
     call(db, "decide_experiment", experiment=name, decision="ship", variant=treatment, reason=name)
     assert db.one("SELECT count(*) FROM expstat.metrics WHERE metric = %s", name + "m") == 1
+
+
+# Names that the parser of qualified names takes, and that would be more than a name if they were put into a query.
+TRICKS = ["t;do/**/$$begin/**/execute('create/**/table/**/public'||chr(46)||'owned()');end$$;--",
+          "t/**/as/**/r;do/**/$$begin/**/execute('create/**/table/**/public'||chr(46)||'owned()');end$$;--",
+          "t/**/as/**/e;do/**/$$begin/**/execute('create/**/table/**/public'||chr(46)||'owned()');end$$;--"]
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_relation_is_a_name_and_no_query(db, trick):
+    """Definitions can be written by UPDATE, and are: what they name is looked up and quoted again."""
+    db.run("DROP SCHEMA IF EXISTS tricks CASCADE")
+    db.run("CREATE SCHEMA tricks")
+    db.run("CREATE TABLE tricks.t (user_id int, variant text, exposed_at timestamptz)")
+    db.run('CREATE TABLE tricks."%s" AS SELECT i AS user_id, (ARRAY[\'control\', \'treatment\'])[1 + i %% 2] AS variant, '
+           "timestamptz '2026-03-05' AS exposed_at FROM generate_series(1, 40) AS i" % trick)
+    metric(db, "tricked", relation="tricks.t", unit_column="user_id", time_column="exposed_at")
+    call(db, "register_experiment", experiment="tricked", exposures="tricks.t", assignments="tricks.t",
+         variants=["control", "treatment"], primary_metric="tricked")
+    db.run("UPDATE expstat.metrics SET relation = %s WHERE metric = 'tricked'", "tricks." + trick)
+    db.run("UPDATE expstat.experiments SET exposures = %s, assignments = %s WHERE experiment = 'tricked'", *["tricks." + trick] * 2)
+    row = analyze(db, "tricked")["tricked", "treatment"]
+    assert (row.n, row.n_control, row.estimate) == (20, 20, 1)
+    assert db.one("SELECT to_regclass('public.owned')") is None
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_values_of_any_kind(db, value):
+    """What is no name: ids, labels, segments' values, salts, words, and a time zone that is not one."""
+    db.run("CREATE TABLE IF NOT EXISTS vals (id text, user_id text, variant text, exposed_at timestamptz, segment text)")
+    db.run("TRUNCATE vals")
+    db.copy_rows("vals", [(value, value + str(i), [value, "other" + value][i % 2], START, [value, value + "2"][i // 2 % 2])
+                          for i in range(40)])
+    metric(db, "m" + value, relation="vals", unit_column="user_id", description=value)
+    metric(db, "q" + value, kind="compound", components=["m" + value], component_weights=[2.0], description=value)
+    options = dict(experiment="v" + value, exposures="vals", experiment_column="id", variants=[value, "other" + value],
+                   control=value, segments=["segment"], primary_metric="m" + value, metrics=["q" + value], salt=value, name=value,
+                   hypothesis=value)
+    call(db, "register_experiment", **options)
+    db.run("UPDATE expstat.variants SET description = %s WHERE experiment = %s", value, "v" + value)
+    db.run("UPDATE vals SET id = %s", "v" + value)
+    rows = analyze(db, "v" + value, timeline=False)
+    assert {k: (r.n, r.n_control) for k, r in rows.items()} == {("m" + value, "other" + value): (20, 20), ("q" + value, "other" + value): (20, 20)}
+    assert {r["value"] for r in results(db, "v" + value, "experiment_results_by_segment")} == {value, value + "2"}
+    call(db, "decide_experiment", experiment="v" + value, decision="ship", variant="other" + value, reason=value)
+    assert db.one("SELECT decision_reason FROM expstat.experiment_summary WHERE experiment = %s", "v" + value) == value
+    try:
+        db.one("SELECT expstat.register_experiment('v', 'vals', '{a,b}', %s, time_zone => %s)", "m" + value, value)
+        analyze(db, "v")        # by the rules of POSIX it is a zone
+    except psycopg2.Error as error:
+        assert error.pgcode == "22023" and value in str(error)
+    for argument in ("method", "correction", "crossovers", "hashing_method"):
+        error = db.error("SELECT expstat.register_experiment('v', 'vals', '{a,b}', %%s, %s => %%s)" % argument, "m" + value, value)
+        assert error.pgcode == "22023"
 
 
 # --- rights -------------------------------------------------------------------------------------
