@@ -40,9 +40,9 @@ class Expstat(InDatabase):
     def scorecard(self):
         return self.comparisons(
             """SELECT c.diff, c.p_value, c.std_error
-               FROM (SELECT moments_agg(ARRAY[%s], variant) AS m FROM wide) AS s,
-                    generate_series(1, %d) AS i, welch_t(m, metric => i) AS c ORDER BY i"""
-            % (", ".join(METRICS), len(METRICS))
+               FROM (SELECT moments_diagonal_agg(metric_array(%s), variant) AS m FROM wide) AS s,
+                    scorecard(m) AS c ORDER BY c.metric"""
+            % ", ".join(METRICS)
         )
 
     def ranks(self):
