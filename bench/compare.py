@@ -112,7 +112,7 @@ class Cell:
         self.deviation = tasks.deviation(
             task, units, self.last.answer, ours.answer, ours.notes.get("std_errors")
         )
-        if not tasks.agrees(task, self.deviation):
+        if not tasks.agrees(task, units, self.deviation):
             self.fail("%r, where expstat has %r" % (self.last.answer, ours.answer))
 
 

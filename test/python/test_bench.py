@@ -51,6 +51,6 @@ def test_wrong_answers_are_noticed(tasks, name):
     else:
         right = [(0.5, 1e-40)]
         answers, errors = [right, [(0.5, 1.1e-40)]], [0.01]
-        assert not tasks.agrees(task, tasks.deviation(task, 10000, [(0.51, 1e-40)], right, errors))
-    verdicts = [tasks.agrees(task, tasks.deviation(task, 10000, a, right, errors)) for a in answers]
+        assert not tasks.agrees(task, 10000, tasks.deviation(task, 10000, [(0.51, 1e-40)], right, errors))
+    verdicts = [tasks.agrees(task, 10000, tasks.deviation(task, 10000, a, right, errors)) for a in answers]
     assert verdicts == [True, False]
