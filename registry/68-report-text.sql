@@ -20,7 +20,7 @@ END;
 COMMENT ON FUNCTION report_width(text) IS 'columns of a terminal that a text takes';
 
 CREATE FUNCTION report_fit(t text, width integer) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 BEGIN ATOMIC
 	SELECT f.t || repeat(' ', width - report_width(f.t))
 	FROM (SELECT left(t, k) || CASE WHEN k < char_length(t) THEN '~' ELSE '' END AS t, k
