@@ -43,6 +43,12 @@ ACCEPTED = {
 DEFAULTS = {"exposure_cells", "extschema.analyze"}
 
 
+def script(name):
+    """The present version's, as make has built it."""
+    version = re.search(r"^default_version = '(.*)'", (ROOT / (name + ".control")).read_text(), re.M)[1]
+    return ROOT / ("%s--%s.sql" % (name, version))
+
+
 def spot(script):
     done = subprocess.run([os.environ["EXPSTAT_PGSPOT"], str(ROOT / "test/security/spot.py")], input=script, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -52,7 +58,7 @@ def spot(script):
 
 @pytest.fixture(scope="module")
 def spotted():
-    return {name: spot((ROOT / ("%s--0.1.0.sql" % name)).read_text()) for name in SCRIPTS}
+    return {name: spot(script(name).read_text()) for name in SCRIPTS}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -89,8 +95,8 @@ def test_pgspot_would_find_it(statement, code):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_scripts_adopt_nothing(name):
-    script = (ROOT / ("%s--0.1.0.sql" % name)).read_text()
-    assert re.findall(r"(?i)OR\s+REPLACE|SECURITY\s+DEFINER|CREATE\s[^;(]*IF\s+NOT\s+EXISTS", script) == []
+    text = script(name).read_text()
+    assert re.findall(r"(?i)OR\s+REPLACE|SECURITY\s+DEFINER|CREATE\s[^;(]*IF\s+NOT\s+EXISTS", text) == []
 
 
 # --- what the catalog says ----------------------------------------------------------------------
