@@ -537,11 +537,12 @@ def test_late_exposures_and_removed_metrics(db):
     register(db, shop, "later", metrics=["orders"])
     check_mean(analyze(db, "later", START + 16 * DAY)["laterorders", "treatment"]._asdict(), by_arm["treatment"], by_arm["control"])
     # Under other names it is the same.
-    before = results(db, "later")
+    order = lambda r: (r["place"], r["variant"])    # noqa: E731
+    before = sorted(results(db, "later"), key=order)
     db.run("UPDATE expstat.experiments SET experiment = 'renamed' WHERE experiment = 'later'")
     db.run("UPDATE expstat.metrics SET metric = 'later buys' WHERE metric = 'laterorders'")
     analyze(db, "renamed", START + 16 * DAY)
-    renamed = results(db, "renamed")
+    renamed = sorted(results(db, "renamed"), key=order)
     assert [r["n"] for r in renamed] == [r["n"] for r in before] and len(renamed) == 4
     for b, r in zip(before, renamed):
         assert r["diff"] == pytest.approx(b["diff"], rel=1e-12)
