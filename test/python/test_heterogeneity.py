@@ -193,3 +193,12 @@ def test_novelty_by_projection_knows_the_correlation(db):
                             welch_t(m, metric => day) c""")
     assert by_day.std_error > 2 * got.std_error
     assert math.copysign(1, by_day.slope) == -1
+
+
+def test_more_than_a_thousand_segments(db):
+    """The tail of chi-square with so many degrees of freedom is that of an expansion."""
+    row = db.one("SELECT h.* FROM (SELECT heterogeneity(m) AS h FROM (SELECT i % 1200 AS segment, "
+                 "moments_agg(assign_bucket(i::text, 'many'), CASE WHEN i % 2400 < 1200 THEN 'a' ELSE 'b' END) AS m "
+                 "FROM generate_series(1, 48000) AS i GROUP BY 1) AS s) AS q, unnest(ARRAY[q.h]) AS h")
+    assert row.df == 1199
+    assert row.p_value == pytest.approx(scipy.stats.chi2.sf(row.q, 1199), rel=1e-10)
