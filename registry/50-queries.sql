@@ -54,13 +54,28 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION total_expression(metrics, text) IS 'the expression of a unit''s value';
 
+-- A metric whose time is a date is compared with the days of exposures.
+CREATE FUNCTION day_cast(k metrics) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END;
+END;
+COMMENT ON FUNCTION day_cast(metrics) IS 'the cast that makes a time comparable with a metric''s time_column';
+
+CREATE FUNCTION is_clipped(k metrics) RETURNS boolean
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT k.winsor_low IS NOT NULL OR k.winsor_high IS NOT NULL;
+END;
+COMMENT ON FUNCTION is_clipped(metrics) IS 'is a metric itself winsorised?';
+
 -- From a unit's exposure until its window is over, or the analysis looks no further.  A date is the whole day.
 -- That nothing before the first exposure of all counts follows, but spares indexes and partitions.
 CREATE FUNCTION after_exposure(k metrics) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format(' AND r.%1$I >= u.exposed_at%2$s AND r.%1$I >= $2%2$s AND r.%1$I::timestamptz < %3$s', k.time_column,
-				  CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END,
+				  day_cast(k),
 				  CASE WHEN k.metric_window IS NULL THEN '$1'
 					   ELSE format('least(u.exposed_at + %L::interval, $1)', k.metric_window) END)
 	WHERE k.time_column IS NOT NULL;
@@ -95,7 +110,7 @@ BEGIN ATOMIC
 				   'GROUP BY u.unit',
 				   total_expression(k, coalesce(k.covariate_column, k.value_column)),
 				   rows_of_units(k.relation, k.unit_column), k.time_column,
-				   CASE WHEN column_type(k.relation, k.time_column) = 'date'::regtype THEN '::date' ELSE '' END,
+				   day_cast(k),
 				   k.covariate_window, of_metric(k))
 		WHEN k.covariate_column IS NOT NULL THEN
 			format('SELECT u.unit, sum(%s) AS x %s%s GROUP BY u.unit',
@@ -138,8 +153,7 @@ BEGIN ATOMIC
 							format(' CROSS JOIN (SELECT (%2$s.winsor_bounds(%3$s::float8, %4$s::float8) WITHIN GROUP (ORDER BY y%1$s)).* FROM v) AS b%1$s',
 								   p.i, exposure_schema(), quote_nullable(p.winsor_low), quote_nullable(p.winsor_high)) ELSE '' END, '' ORDER BY p.i))
 	ELSE units_with_values(metric) END
-	FROM (SELECT row_number() OVER () AS i, k.winsor_low, k.winsor_high,
-				 k.winsor_low IS NOT NULL OR k.winsor_high IS NOT NULL AS clipped
+	FROM (SELECT row_number() OVER () AS i, k.winsor_low, k.winsor_high, is_clipped(k) AS clipped
 		  FROM metric_parts(metric) AS k) AS p;
 END;
 COMMENT ON FUNCTION winsorized_units(text) IS 'the query of all units with a metric''s values, winsorised where it is registered';
@@ -147,7 +161,7 @@ COMMENT ON FUNCTION winsorized_units(text) IS 'the query of all units with a met
 CREATE FUNCTION is_winsorized(metric text) RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT coalesce(bool_or(k.winsor_low IS NOT NULL OR k.winsor_high IS NOT NULL), false) FROM metric_parts(metric) AS k;
+	SELECT coalesce(bool_or(is_clipped(k)), false) FROM metric_parts(metric) AS k;
 END;
 COMMENT ON FUNCTION is_winsorized(text) IS 'do a metric''s values depend on those of all units?';
 

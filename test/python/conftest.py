@@ -32,6 +32,21 @@ def database():
 
 
 @pytest.fixture(scope="module")
+def registry(database, request):
+    """A connection to a database of the test file's own, with the registry in it: other tests shall not see it, nor it them."""
+    name = "%s_%s" % (database, request.module.__name__)
+    admin = Db(database)
+    admin.run("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" % name)
+    connection = Db(name)
+    connection.run("CREATE EXTENSION expstat_registry CASCADE")
+    connection.run("SET timezone = 'UTC'")
+    yield connection
+    connection.close()
+    admin.run("DROP DATABASE %s WITH (FORCE)" % name)
+    admin.close()
+
+
+@pytest.fixture(scope="module")
 def db(database):
     """A connection per test file: temporary tables are the file's own."""
     connection = Db(database)

@@ -26,18 +26,8 @@ COUNTRIES = ["DE", "FR", None]
 
 
 @pytest.fixture(scope="module")
-def db(database):
-    """A database of its own: other tests shall not see the registry, nor it them."""
-    name = database + "_registry"
-    admin = Db(database)
-    admin.run("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" % name)
-    connection = Db(name)
-    connection.run("CREATE EXTENSION expstat_registry CASCADE")
-    connection.run("SET timezone = 'UTC'")
-    yield connection
-    connection.close()
-    admin.run("DROP DATABASE %s WITH (FORCE)" % name)
-    admin.close()
+def db(registry):
+    return registry
 
 
 class Shop:

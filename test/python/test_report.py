@@ -21,19 +21,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 @pytest.fixture(scope="module")
-def db(database):
-    """A database of its own, with experiments: evil (all that can go wrong), wide (ten variants), bare, alone, usual."""
-    name = database + "_report"
-    admin = Db(database)
-    admin.run("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'" % name)
-    connection = Db(name)
-    connection.run("CREATE EXTENSION expstat_registry CASCADE")
-    connection.run("SET timezone = 'UTC'")
-    make_experiments(connection)
-    yield connection
-    connection.close()
-    admin.run("DROP DATABASE %s WITH (FORCE)" % name)
-    admin.close()
+def db(registry):
+    """With experiments: evil (all that can go wrong), wide (ten variants), bare, alone, usual."""
+    make_experiments(registry)
+    return registry
 
 
 def make_experiment(db, experiment, name, variants, metrics, method="fixed", **columns):
