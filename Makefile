@@ -1,7 +1,6 @@
 # expstat: statistics of online experiments for PostgreSQL; expstat_registry: their definitions and results
 EXTENSION = expstat expstat_registry
 EXTVERSION = 0.2.0
-RELEASED = 0.1.0
 
 MODULE_big = expstat
 # From the ground up: a file uses only what stands above it.
@@ -18,10 +17,11 @@ OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 # What was released stays as it was.
 DATA = $(wildcard sql/releases/*.sql)
-# The way from there: the parts that are new, and what is new or changed in the others.
+# The ways from there: what is new or changed in the parts, and of expstat the parts that are new.
+UPGRADES = $(patsubst sql/upgrade/%,expstat--%,$(wildcard sql/upgrade/*.sql)) \
+	$(patsubst registry/upgrade/%,expstat_registry--%,$(wildcard registry/upgrade/*.sql))
 NEW_PARTS = sql/57-rollups.sql
-UPGRADE = expstat--$(RELEASED)--$(EXTVERSION).sql
-DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION)) $(UPGRADE)
+DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION)) $(UPGRADES)
 EXTRA_CLEAN = $(DATA_built)
 
 REGRESS = install moments comparisons scorecard estimators sequential srm srm_sequential chi_square anova \
@@ -53,10 +53,13 @@ include $(PGXS)
 expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
 	cat $^ > $@
 
-$(UPGRADE): sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(NEW_PARTS) sql/99-bound.sql
+expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-bound.sql
 	cat $^ > $@
 
-expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-bound.sql
+expstat--%.sql: sql/upgrade/%.sql $(NEW_PARTS) sql/99-bound.sql
+	cat $^ > $@
+
+expstat_registry--%.sql: registry/upgrade/%.sql sql/99-bound.sql
 	cat $^ > $@
 
 $(OBJS): $(wildcard src/*.h)

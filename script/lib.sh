@@ -178,13 +178,15 @@ build_extension() {
 
 # ---- server ----
 
+# Options of initdb.
+initdb_options=(-U postgres -A trust --encoding=UTF8 --locale=C.UTF-8 --no-sync)
+
 # Data in the directory NAME, with these settings, not started.  All servers listen on
 # sockets in one directory, and are told apart by their ports.
 make_cluster_at() {
     local port=$1 data=$tmp/server/$2 setting
     shift 2
-    as_server_user "$tmp/tree$bindir/initdb" -D "$data" -U postgres -A trust \
-        --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$tmp/initdb.log" 2>&1 || {
+    as_server_user "$tmp/tree$bindir/initdb" -D "$data" "${initdb_options[@]}" >"$tmp/initdb.log" 2>&1 || {
         cat "$tmp/initdb.log" >&2
         die "initdb failed"
     }

@@ -18,9 +18,11 @@ def database():
     admin = psycopg2.connect("", dbname=os.environ.get("PGDATABASE", "postgres"))
     admin.autocommit = True
     cursor = admin.cursor()
-    # A linguistic default collation, so that a result in C order is no accident of the database.
-    cursor.execute("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8' "
-                   "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" % DATABASE)
+    # A linguistic default collation, so that a result in C order is no accident of the database.  A PostgreSQL that was
+    # built without ICU has the system's.
+    cursor.execute("SELECT EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu')")
+    locale = "'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" if cursor.fetchone()[0] else "'en_US.UTF-8'"
+    cursor.execute("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8' LOCALE %s" % (DATABASE, locale))
     try:
         db = Db(DATABASE)
         db.run("CREATE EXTENSION expstat")

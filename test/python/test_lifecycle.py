@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import re
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -14,7 +15,11 @@ import pytest
 from connection import Db
 
 ROOT = Path(__file__).parents[2]
-RELEASED = sorted(p.stem.split("--")[1] for p in (ROOT / "sql" / "releases").glob("expstat--*.sql") if p.stem.count("--") == 1)
+EXTENSIONS = ["expstat", "expstat_registry"]
+RELEASES = {extension: sorted(p.stem.split("--")[1] for p in (ROOT / "sql" / "releases").glob(extension + "--*.sql")
+                              if p.stem.count("--") == 1) for extension in EXTENSIONS}
+RELEASED = RELEASES["expstat"]
+UPDATES = [(extension, version) for extension in EXTENSIONS for version in RELEASES[extension]]
 CURRENT = re.search(r"default_version = '(.*)'", (ROOT / "expstat.control").read_text()).group(1)
 
 csv.field_size_limit(10**8)
@@ -49,16 +54,17 @@ def test_one_version_everywhere(db):
     changelog = (ROOT / "CHANGELOG.md").read_text()
     for version in RELEASED + [CURRENT]:
         assert "## [%s]" % version in changelog
-    available = {r.version for r in db.rows("SELECT version FROM pg_available_extension_versions WHERE name = 'expstat'")}
-    assert available == set(RELEASED) | {CURRENT}
+    for extension in EXTENSIONS:
+        available = {r.version for r in db.rows("SELECT version FROM pg_available_extension_versions WHERE name = %s", extension)}
+        assert available == set(RELEASES[extension]) | {CURRENT}
 
 
 # --- updates --------------------------------------------------------------------------------------
 
-# What there is to know of the extension's objects, without OIDs: text that identifies an object, and its facts.  The
+# What there is to know of an extension's objects, without OIDs: text that identifies an object, and its facts.  The
 # columns of a catalog that hold OIDs or expression trees are taken out of the row, and come back as text.
 MEMBERS = """(SELECT d.classid, d.objid FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
-			  WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'expstat')"""
+			  WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = '%s')"""
 
 FACTS = {
     "member": """
@@ -120,16 +126,16 @@ FACTS = {
     "extension": """
         SELECT extname, to_jsonb(e) - '{oid,extowner,extnamespace,extconfig}'::text[]
             || jsonb_build_object('tables', extconfig::regclass[], 'own schema', extnamespace::regnamespace)
-        FROM pg_extension AS e WHERE extname = 'expstat'""",
+        FROM pg_extension AS e WHERE extname = '%(extension)s'""",
 }
 
 
-def facts(db):
-    """Everything the catalogs say of the extension: {(kind, object): facts}."""
+def facts(db, extension):
+    """Everything the catalogs say of an extension: {(kind, object): facts}."""
     db.run("SET search_path = pg_catalog")  # so that every name has its schema
     found = {}
     for kind, query in FACTS.items():
-        for name, fact in db.rows(query % {"members": MEMBERS}):
+        for name, fact in db.rows(query % {"members": MEMBERS % extension, "extension": extension}):
             assert (kind, name) not in found
             found[kind, name] = fact
     db.run("RESET search_path")
@@ -150,44 +156,167 @@ def differences(fresh, updated):
     return sorted(lines)
 
 
-def install(db, version):
+def install(db, extension, version):
     """Outside of the search path, so that a script which relies on the user's would fail."""
     db.run('CREATE SCHEMA "Our stats"')
     db.run("CREATE EXTENSION expstat SCHEMA \"Our stats\" VERSION '%s'" % version)
+    if extension != "expstat":
+        db.run("CREATE EXTENSION %s VERSION '%s'" % (extension, version))
 
 
-@pytest.mark.parametrize("version", RELEASED)
-def test_an_update_gives_what_a_fresh_installation_gives(databases, version):
+def update(db, extension):
+    """In the order of docs/versions.md."""
+    db.run("ALTER EXTENSION expstat UPDATE")
+    if extension != "expstat":
+        db.run("ALTER EXTENSION %s UPDATE" % extension)
+
+
+KINDS = {"expstat": {"member", "function", "aggregate", "type", "column", "cast", "operator", "operator class", "extension"},
+         "expstat_registry": {"member", "function", "type", "column", "relation", "extension"}}
+
+
+@pytest.mark.parametrize("extension, version", UPDATES)
+def test_an_update_gives_what_a_fresh_installation_gives(databases, extension, version):
     fresh, updated = databases("fresh"), databases("updated")
-    install(fresh, CURRENT)
-    install(updated, version)
-    before = facts(updated)
-    updated.run("ALTER EXTENSION expstat UPDATE")
-    after, expected = facts(updated), facts(fresh)
+    install(fresh, extension, CURRENT)
+    install(updated, extension, version)
+    before = facts(updated, extension)
+    update(updated, extension)
+    after, expected = facts(updated, extension), facts(fresh, extension)
     assert not differences(expected, after), "\n".join(differences(expected, after))
     # The comparison sees something.
     assert differences(expected, before)
-    assert {kind for kind, _ in expected} >= {"member", "function", "aggregate", "type", "column", "cast", "operator", "operator class"}
-    assert len(expected) > 500
 
 
-def test_the_comparison_sees_changes(databases):
+CHANGES = {
+    "expstat": [
+        ('ALTER FUNCTION "Our stats".moments_summary("Our stats".moments) COST 7', "procost"),
+        ('COMMENT ON TYPE "Our stats".comparison IS \'x\'', "comment"),
+        ('COMMENT ON COLUMN "Our stats".comparison.n IS \'x\'', "comment"),
+        ('GRANT EXECUTE ON FUNCTION "Our stats".welch_t_final("Our stats".moments) TO postgres', "proacl"),
+        ('ALTER FUNCTION "Our stats".exposure_relation(regclass, text) SET work_mem = 64', "proconfig"),
+        ('ALTER EXTENSION expstat DROP FUNCTION "Our stats".farm_fingerprint(bytea)', "missing"),
+        ('ALTER TYPE "Our stats".decision ADD ATTRIBUTE x int', "only after")],
+    "expstat_registry": [
+        ("ALTER TABLE expstat.metrics ADD COLUMN x int", "only after"),
+        ("ALTER TABLE expstat.metrics ALTER role SET DEFAULT 'guardrail'", "default"),
+        ("ALTER TABLE expstat.metrics DROP CONSTRAINT metrics_role_check", "constraints"),
+        ("CREATE INDEX x ON expstat.states (cohort)", "indexes"),
+        ("ALTER TABLE expstat.metrics DISABLE ROW LEVEL SECURITY", "row security"),
+        ("ALTER POLICY metrics_read ON expstat.metrics USING (false)", "policies"),
+        ("REVOKE SELECT ON expstat.states FROM PUBLIC", "acl"),
+        ("ALTER VIEW expstat.experiment_results SET (security_barrier)", "options"),
+        ("ALTER VIEW expstat.experiment_health RENAME value TO x", "view"),
+        ("UPDATE pg_extension SET extcondition[1] = 'WHERE true' WHERE extname = 'expstat_registry'", "extcondition"),
+        ("CREATE OR REPLACE FUNCTION expstat.better_sign(better text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE "
+         "BEGIN ATOMIC SELECT 1; END", "body")]}
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_the_comparison_sees_changes(databases, extension):
     fresh, changed = databases("fresh"), databases("changed")
-    install(fresh, CURRENT)
-    install(changed, CURRENT)
-    assert differences(facts(fresh), facts(changed)) == []
-    for change, sees in [
-            ('ALTER FUNCTION "Our stats".moments_summary("Our stats".moments) COST 7', "procost"),
-            ('COMMENT ON TYPE "Our stats".comparison IS \'x\'', "comment"),
-            ('COMMENT ON COLUMN "Our stats".comparison.n IS \'x\'', "comment"),
-            ('GRANT EXECUTE ON FUNCTION "Our stats".welch_t_final("Our stats".moments) TO postgres', "proacl"),
-            ('ALTER FUNCTION "Our stats".exposure_relation(regclass, text) SET work_mem = 64', "proconfig"),
-            ('ALTER EXTENSION expstat DROP FUNCTION "Our stats".farm_fingerprint(bytea)', "missing"),
-            ('ALTER TYPE "Our stats".decision ADD ATTRIBUTE x int', "only after")]:
+    install(fresh, extension, CURRENT)
+    install(changed, extension, CURRENT)
+    expected = facts(fresh, extension)
+    assert differences(expected, facts(changed, extension)) == []
+    assert {kind for kind, _ in expected} == KINDS[extension]
+    assert len(expected) > 300
+    for change, sees in CHANGES[extension]:
         changed.run("BEGIN")
         changed.run(change)
-        assert any(sees in line for line in differences(facts(fresh), facts(changed))), change
+        assert any(sees in line for line in differences(expected, facts(changed, extension))), change
         changed.run("ROLLBACK")
+
+
+# What a next version of the registry may do to tables with rows, and to views and functions that others stand on.
+# metric_parts() gives rows of a table that gets a column, so it must be made anew.
+METRIC_PARTS = re.search(r"^CREATE (FUNCTION metric_parts.*?^END;)$", (ROOT / "registry" / "50-queries.sql").read_text(), re.M | re.S).group(1)
+REHEARSAL = """
+ALTER TABLE metrics ADD COLUMN words text[];
+CREATE OR REPLACE %s
+COMMENT ON COLUMN metrics.words IS 'to find it by';
+CREATE TABLE notes (
+	experiment text NOT NULL REFERENCES experiments ON DELETE CASCADE ON UPDATE CASCADE,
+	note text NOT NULL
+);
+COMMENT ON TABLE notes IS 'what was noted of an experiment';
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY notes_of_owner ON notes
+	USING (EXISTS (SELECT FROM experiments AS e WHERE e.experiment = notes.experiment));
+GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.notes', '');
+CREATE OR REPLACE VIEW experiment_health WITH (security_invoker) AS
+SELECT h.experiment, h.check_name, h.status, h.value, h.threshold, h.detail, h.place, a.as_of, a.analyzed_at, a.units
+FROM health AS h JOIN analyses AS a ON a.experiment = h.experiment;
+CREATE OR REPLACE FUNCTION better_sign(better text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE WHEN better = 'lower' THEN -1 ELSE 1 END;
+END;
+""" % METRIC_PARTS
+
+
+@pytest.fixture
+def next_registry(db, tmp_path):
+    """The name of a version for which make has a script to update the registry to."""
+    for name in ("Makefile", "sql", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    scripts = tmp_path / "registry" / "upgrade"
+    scripts.mkdir(parents=True)
+    (scripts / ("%s--rehearsal.sql" % CURRENT)).write_text(REHEARSAL)
+    script = "expstat_registry--%s--rehearsal.sql" % CURRENT
+    subprocess.run(["make", "-s", script], cwd=tmp_path, check=True)
+    installed = Path(db.one("SELECT setting FROM pg_config WHERE name = 'SHAREDIR'")) / "extension" / script
+    shutil.copy(tmp_path / script, installed)
+    installed.chmod(0o644)
+    yield "rehearsal"
+    installed.unlink()
+
+
+def test_the_registry_can_be_updated_and_keeps_its_rows(databases, next_registry):
+    """By its owner, who is no superuser and whom row-level security would hold back."""
+    registry = databases("registry")
+    owner = registry.connection.info.dbname + "_owner"
+    registry.run("CREATE ROLE %s" % owner)
+    try:
+        registry.run("ALTER DATABASE %s OWNER TO %s" % (registry.connection.info.dbname, owner))
+        registry.run("ALTER SCHEMA public OWNER TO %s" % owner)
+        registry.run("SET SESSION AUTHORIZATION %s" % owner)
+        registry.run("CREATE EXTENSION expstat_registry CASCADE")
+        for file in ("data.sql", "registry.sql"):
+            registry.run((ROOT / "test" / "upgrade" / file).read_text())
+        first = registry.dicts("SELECT * FROM expstat.analyze('checkout', as_of => '2026-03-01')")
+        views = ["SELECT * FROM expstat.%s AS t ORDER BY t::text" % name for name in
+                 ("metrics", "experiments", "variants", "experiment_metrics", "states", "timeline", "health", "analyses", "decisions",
+                  "experiment_results", "experiment_timeseries", "experiment_summary")]
+        # The rows, whatever columns there are now.
+        columns = {view: registry.rows(view)[0]._fields for view in views}
+        before = {view: registry.dicts(view) for view in views}
+        registry.run("ALTER EXTENSION expstat_registry UPDATE TO '%s'" % next_registry)
+        after = {view: [{c: row[c] for c in columns[view]} for row in registry.dicts(view)] for view in views}
+        assert after == before and all(before.values())
+        assert registry.one("SELECT bool_and(words IS NULL) FROM expstat.metrics")
+        assert registry.one("SELECT min(units) FROM expstat.experiment_health") == 500
+
+        # A dump has the rows of the new table and of the new column.
+        registry.run("INSERT INTO expstat.notes SELECT experiment, 'all is there' FROM expstat.experiments")
+        registry.run("UPDATE expstat.metrics SET words = '{found}'")
+        dump = subprocess.run(["pg_dump", "--data-only", registry.connection.info.dbname], check=True, stdout=subprocess.PIPE, text=True).stdout
+        assert dump.count("all is there") == 1 and dump.count("{found}") == 3
+        for table in ("metrics", "experiments", "variants", "experiment_metrics", "states", "timeline", "quantiles", "health",
+                      "analyses", "decisions", "notes"):
+            assert "COPY expstat.%s (" % table in dump
+
+        # The next analysis, after a change.
+        registry.run("SELECT expstat.register_metric('turnover', relation => 'orders', unit_column => 'unit', "
+                     "value_column => 'amount', time_column => 'ordered_at')")
+        again = registry.dicts("SELECT * FROM expstat.analyze('checkout', as_of => '2026-03-01', refresh => true)")
+        assert [row["p_value"] for row in again] == [row["p_value"] for row in first] and again
+    finally:
+        registry.run("RESET SESSION AUTHORIZATION")
+        registry.run("ALTER DATABASE %s OWNER TO postgres" % registry.connection.info.dbname)
+        registry.run("DROP OWNED BY %s CASCADE" % owner)
+        registry.run("DROP ROLE %s" % owner)
 
 
 # Calls through what version 0.1.0 declared, of every part of the library.
@@ -280,7 +409,7 @@ def test_what_an_older_version_declared_works_before_and_after_the_update(databa
     old, fresh = databases("old"), databases("fresh")
     for db, installed in ((old, version), (fresh, CURRENT)):
         db.run("SET timezone = 'UTC'")
-        install(db, installed)
+        install(db, "expstat", installed)
         db.run('SET search_path = public, "Our stats"')
         db.run(DATA)
     before = answers(old, CALLS + QUESTIONS)
@@ -293,7 +422,7 @@ def test_what_an_older_version_declared_works_before_and_after_the_update(databa
 def test_dump_and_restore_keep_states_views_and_functions(databases, tmp_path):
     """The extension in a schema of its own, which is not in the search path of the restoring session."""
     db, copy = databases("dumped"), databases("restored")
-    install(db, CURRENT)
+    install(db, "expstat", CURRENT)
     db.run('SET search_path = public, "Our stats"')
     db.run(DATA)
     db.run("CREATE TABLE odd (id int, m moments CHECK (m IS NULL OR m <> '{\"version\": 1, \"metrics\": 9, \"variants\": {}}'), b bootstrap)")

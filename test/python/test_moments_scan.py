@@ -116,6 +116,8 @@ def test_random_tables(db, scan, seed):
 
 def test_unusual_types_and_values_in_conditions(db, scan):
     """NaN and infinities compare as numbers do in a btree; domains and collations keep their meaning."""
+    if not db.one("SELECT count(*) FROM pg_collation WHERE collname = 'und-x-icu'"):
+        pytest.skip("a PostgreSQL without ICU has no collation that ignores case")
     db.run("DROP TABLE IF EXISTS scan_values")
     db.run("DROP DOMAIN IF EXISTS scan_share")
     db.run("DROP COLLATION IF EXISTS scan_ignore_case")
