@@ -43,14 +43,21 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION number_expression(text, text) IS 'the expression of a column as a number; 1 without a column';
 
+CREATE FUNCTION total_aggregate(k metrics) RETURNS text
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+	SELECT CASE k.kind WHEN 'proportion' THEN 'max' ELSE 'sum' END;
+END;
+COMMENT ON FUNCTION total_aggregate(metrics) IS 'the aggregate that makes a unit''s value of its events, or of its days';
+
 -- What a unit's events add up to; of a proportion: was there one (a NaN stays one, for the aggregate to refuse)?
 -- An event whose value is NULL adds nothing and is no success.
 CREATE FUNCTION total_expression(k metrics, "column" text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format(CASE k.kind WHEN 'proportion' THEN 'max(CASE WHEN %1$s = ''NaN'' THEN ''NaN'' WHEN %1$s <> 0 THEN 1::float8 ELSE 0 END)'
-							  ELSE 'sum(%1$s)' END,
-				  number_expression(k.relation, "column"));
+	SELECT format(CASE k.kind WHEN 'proportion' THEN '%2$s(CASE WHEN %1$s = ''NaN'' THEN ''NaN'' WHEN %1$s <> 0 THEN 1::float8 ELSE 0 END)'
+							  ELSE '%2$s(%1$s)' END,
+				  number_expression(k.relation, "column"), total_aggregate(k));
 END;
 COMMENT ON FUNCTION total_expression(metrics, text) IS 'the expression of a unit''s value';
 
@@ -120,43 +127,48 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION unit_covariates(metrics) IS 'the query of a covariate''s value of each unit that has one';
 
--- All units exposed so far with a metric's values y1, y2, … (0 without events) and covariates x1, x2, … (of a window: 0
--- without events; of a relation: NULL without a row).
+-- All units with covariates x1, x2, … (of a window: 0 without events; of a relation: NULL without a row).  A unit's
+-- row stands for it where units are sorted: its id may be of any type.
+CREATE FUNCTION units_with_covariates(metric text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('SELECT u.*, u.ctid AS unit_row%s FROM pg_temp.expstat_units AS u%s',
+				  string_agg(format(CASE WHEN p.covariate_window IS NULL THEN ', c%1$s.x AS x%1$s' ELSE ', coalesce(c%1$s.x, 0) AS x%1$s' END, p.i),
+							 '' ORDER BY p.i) FILTER (WHERE p.query IS NOT NULL),
+				  string_agg(format(' LEFT JOIN (%2$s) AS c%1$s ON c%1$s.unit = u.unit', p.i, p.query), '' ORDER BY p.i)
+				  FILTER (WHERE p.query IS NOT NULL))
+	FROM (SELECT row_number() OVER () AS i, unit_covariates(k) AS query, k.covariate_window FROM metric_parts(metric) AS k) AS p;
+END;
+COMMENT ON FUNCTION units_with_covariates(text) IS 'the query of all units with a metric''s covariates';
+
+-- All units exposed so far with a metric's values y1, y2, … (0 without events) and covariates.
 CREATE FUNCTION units_with_values(metric text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('SELECT u.*%s FROM pg_temp.expstat_units AS u%s WHERE u.exposed_at < $1',
-				  string_agg(format(', coalesce(v%1$s.y, 0) AS y%1$s', p.i)
-							 || CASE WHEN p.covariates IS NULL THEN ''
-									 WHEN p.covariate_window IS NULL THEN format(', c%1$s.x AS x%1$s', p.i)
-									 ELSE format(', coalesce(c%1$s.x, 0) AS x%1$s', p.i) END, '' ORDER BY p.i),
-				  string_agg(format(' LEFT JOIN (%2$s) AS v%1$s ON v%1$s.unit = u.unit', p.i, p.query)
-							 || CASE WHEN p.covariates IS NULL THEN ''
-									 ELSE format(' LEFT JOIN (%2$s) AS c%1$s ON c%1$s.unit = u.unit', p.i, p.covariates) END,
-							 '' ORDER BY p.i))
-	FROM (SELECT row_number() OVER () AS i, unit_values(k) AS query, unit_covariates(k) AS covariates,
-				 k.covariate_window
-		  FROM metric_parts(metric) AS k) AS p;
+	SELECT format('SELECT u.*%s FROM (%s) AS u%s WHERE u.exposed_at < $1',
+				  string_agg(format(', coalesce(v%1$s.y, 0) AS y%1$s', p.i), '' ORDER BY p.i), units_with_covariates(metric),
+				  string_agg(format(' LEFT JOIN (%2$s) AS v%1$s ON v%1$s.unit = u.unit', p.i, p.query), '' ORDER BY p.i))
+	FROM (SELECT row_number() OVER () AS i, unit_values(k) AS query FROM metric_parts(metric) AS k) AS p;
 END;
 COMMENT ON FUNCTION units_with_values(text) IS 'the query of all units with a metric''s values';
 
--- The same, with values beyond the percentiles of all units set to these.
-CREATE FUNCTION winsorized_units(metric text) RETURNS text
+-- The rows of a query of units, with values beyond the percentiles of all of them set to these.
+CREATE FUNCTION winsorized_units(metric text, units_query text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT CASE WHEN bool_or(p.clipped) THEN
-		format('WITH v AS MATERIALIZED (%s) SELECT u.*%s FROM v AS u%s', units_with_values(metric),
+		format('WITH v AS MATERIALIZED (%s) SELECT u.*%s FROM v AS u%s', units_query,
 			   string_agg(CASE WHEN p.clipped THEN
 							format(', %2$s.winsorize(u.y%1$s, b%1$s.low, b%1$s.high) AS z%1$s', p.i, exposure_schema())
 							ELSE format(', u.y%1$s AS z%1$s', p.i) END, '' ORDER BY p.i),
 			   string_agg(CASE WHEN p.clipped THEN
 							format(' CROSS JOIN (SELECT (%2$s.winsor_bounds(%3$s::float8, %4$s::float8) WITHIN GROUP (ORDER BY y%1$s)).* FROM v) AS b%1$s',
 								   p.i, exposure_schema(), quote_nullable(p.winsor_low), quote_nullable(p.winsor_high)) ELSE '' END, '' ORDER BY p.i))
-	ELSE units_with_values(metric) END
+	ELSE units_query END
 	FROM (SELECT row_number() OVER () AS i, k.winsor_low, k.winsor_high, is_clipped(k) AS clipped
 		  FROM metric_parts(metric) AS k) AS p;
 END;
-COMMENT ON FUNCTION winsorized_units(text) IS 'the query of all units with a metric''s values, winsorised where it is registered';
+COMMENT ON FUNCTION winsorized_units(text, text) IS 'a query of units with a metric''s values, winsorised where it is registered';
 
 CREATE FUNCTION is_winsorized(metric text) RETURNS boolean
 LANGUAGE sql STABLE
@@ -218,7 +230,7 @@ BEGIN ATOMIC
 	SELECT format(
 		'SELECT u.cohort, %s, %s.moments_agg(%s, u.variant) AS m FROM (%s) AS u WHERE u.cohort = ANY ($3) GROUP BY GROUPING SETS ((u.cohort)%s)',
 		segment_columns(segments),
-		exposure_schema(), state_expression(metric), winsorized_units(metric),
+		exposure_schema(), state_expression(metric), winsorized_units(metric, units_with_values(metric)),
 		coalesce(string_agg(format(', (u.cohort, u.s%s)', s.i), '' ORDER BY s.i), ''))
 	FROM unnest(segments) WITH ORDINALITY AS s (name, i);
 END;
@@ -240,10 +252,62 @@ END;
 COMMENT ON FUNCTION quantile_query(metrics, text[], text, text) IS
 'the query of a quantile''s comparison in all and by segment';
 
-CREATE FUNCTION day_query(metric text) RETURNS text
+-- The timeline reads the events once.  A unit's values are the same over a spell of days, until the next day with events;
+-- days have numbers from 1, and end at the times $3.
+
+-- When values change: at a unit's exposure (that row has what never changes, too), and by the events of a day, of each part.
+CREATE FUNCTION value_changes(metric text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('SELECT %s.moments_agg(%s, u.variant) FROM (%s) AS u',
-				  exposure_schema(), state_expression(metric), winsorized_units(metric));
+	SELECT format('SELECT u.unit_row, width_bucket(u.exposed_at, $3) + 1 AS day, u.variant%s%s FROM (%s) AS u WHERE u.exposed_at < $1%s',
+				  string_agg(', u.x' || p.i, '' ORDER BY p.i) FILTER (WHERE p.has_covariate),
+				  string_agg(', NULL::float8 AS y' || p.i, '' ORDER BY p.i),
+				  units_with_covariates(metric),
+				  string_agg(format(' UNION ALL SELECT u.ctid, width_bucket(%s, $3) + 1, NULL%s%s %s%s GROUP BY 1, 2',
+									CASE WHEN (p.k).time_column IS NULL THEN 'u.exposed_at' ELSE format('r.%I::timestamptz', (p.k).time_column) END,
+									repeat(', NULL', p.covariates::integer),
+									repeat(', NULL', p.i::integer - 1) || ', ' || total_expression(p.k, (p.k).value_column)
+									|| repeat(', NULL', (p.parts - p.i)::integer),
+									rows_of_units((p.k).relation, (p.k).unit_column),
+									concat(' WHERE u.exposed_at < $1', of_metric(p.k), after_exposure(p.k))), '' ORDER BY p.i))
+	FROM (SELECT row_number() OVER () AS i, count(*) OVER () AS parts, k, unit_covariates(k) IS NOT NULL AS has_covariate,
+				 count(unit_covariates(k)) OVER () AS covariates
+		  FROM metric_parts(metric) AS k) AS p;
 END;
-COMMENT ON FUNCTION day_query(text) IS 'the query of a metric''s state at a time';
+COMMENT ON FUNCTION value_changes(text) IS 'the query of the days on which units'' values change';
+
+-- Of several changes on a day the last row has them all, and a spell that is not empty.
+CREATE FUNCTION unit_spells(metric text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('SELECT s.* FROM (SELECT c.day AS first_day, coalesce(lead(c.day) OVER w - 1, cardinality($3)) AS last_day, '
+				  'max(c.variant) OVER w AS variant%s%s FROM (%s) AS c WINDOW w AS (PARTITION BY c.unit_row ORDER BY c.day)) AS s '
+				  'WHERE s.first_day <= s.last_day',
+				  string_agg(format(', max(c.x%1$s) OVER w AS x%1$s', p.i), '' ORDER BY p.i) FILTER (WHERE p.has_covariate),
+				  string_agg(format(', coalesce(%2$s(c.y%1$s) OVER w, 0) AS y%1$s', p.i, p.aggregate), '' ORDER BY p.i),
+				  value_changes(metric))
+	FROM (SELECT row_number() OVER () AS i, total_aggregate(k) AS aggregate, unit_covariates(k) IS NOT NULL AS has_covariate
+		  FROM metric_parts(metric) AS k) AS p;
+END;
+COMMENT ON FUNCTION unit_spells(text) IS 'the query of the spells of days over which a unit''s values stay the same';
+
+-- moments of the days $4.  Each spell is aggregated once, with those of the same days; of these groups, those with the same end are
+-- merged from beginning to beginning, so that of each end a day has one.  Winsorising needs a day's units together.
+CREATE FUNCTION timeline_query(metric text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE WHEN is_winsorized(metric) THEN
+		format('WITH spells AS MATERIALIZED (%s) SELECT d.day, q.m FROM unnest($4) WITH ORDINALITY AS d (day, i) '
+			   'CROSS JOIN LATERAL (SELECT %s.moments_agg(%s, u.variant) AS m FROM (%s) AS u) AS q',
+			   unit_spells(metric), exposure_schema(), state_expression(metric),
+			   winsorized_units(metric, 'SELECT * FROM spells AS s WHERE d.i BETWEEN s.first_day AND s.last_day'))
+	ELSE
+		format('SELECT d.day, %1$s.moments_agg(s.m ORDER BY s.until) AS m '
+			   'FROM (SELECT g.last_day AS until, g.first_day, coalesce(lead(g.first_day) OVER w - 1, g.last_day) AS last_day, '
+			   '%1$s.moments_agg(g.m) OVER w AS m '
+			   'FROM (SELECT u.first_day, u.last_day, %1$s.moments_agg(%2$s, u.variant) AS m FROM (%3$s) AS u GROUP BY u.first_day, u.last_day) AS g '
+			   'WINDOW w AS (PARTITION BY g.last_day ORDER BY g.first_day)) AS s '
+			   'CROSS JOIN LATERAL unnest($4[s.first_day:s.last_day]) AS d (day) GROUP BY d.day',
+			   exposure_schema(), state_expression(metric), unit_spells(metric)) END;
+END;
+COMMENT ON FUNCTION timeline_query(text) IS 'the query of a metric''s states at the ends of days';

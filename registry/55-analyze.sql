@@ -191,43 +191,48 @@ END
 $$;
 COMMENT ON FUNCTION last_event(text, timestamptz) IS 'time of the last event of a metric before a time; NULL without a time';
 
--- Days that are over stay as they were seen.
+CREATE FUNCTION timeline_states(metric text, days date[], until timestamptz) RETURNS TABLE (day date, m moments)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	ends timestamptz[] := ARRAY(SELECT least((d + 1)::timestamptz, until) FROM unnest(days) AS d);
+BEGIN
+	IF days <> '{}' THEN
+		RETURN QUERY EXECUTE @extschema@.timeline_query(metric)
+		USING ends[cardinality(ends)], (SELECT min(u.exposed_at) FROM pg_temp.expstat_units AS u), ends, days;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION timeline_states(text, date[], timestamptz) IS 'computes a metric''s states at the ends of days, which are in order';
+
+-- Days that are over stay as they were seen.  The state of the last day is that of all cohorts, which is there already.
 CREATE FUNCTION store_timeline(e experiments, metric text, as_of timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	looks_until timestamptz := least(as_of, e.ends);
-	first_exposure timestamptz := (SELECT min(u.exposed_at) FROM pg_temp.expstat_units AS u);
 	last_day date := greatest((SELECT max(u.exposed_at) FROM pg_temp.expstat_units AS u),
 							  @extschema@.last_event(metric, looks_until))::date;
-	noticed timestamptz := clock_timestamp();
-	query text := format(
-		'INSERT INTO @extschema@.timeline (experiment, metric, day, m, kind, adjusted, complete) '
-		'SELECT $3, $4, $5, q.m, k.kind, $6, $7 FROM (%s) AS q (m) JOIN @extschema@.metrics AS k ON k.metric = $4 '
-		'WHERE q.m IS NOT NULL '
-		'ON CONFLICT (experiment, metric, day) DO UPDATE '
-		'SET m = excluded.m, kind = excluded.kind, adjusted = excluded.adjusted, complete = excluded.complete', @extschema@.day_query(metric));
-	adjusted boolean := @extschema@.is_adjusted(metric);
-	d date;
-BEGIN
-	FOR d IN
+	days date[] := ARRAY(
 		SELECT q.d::date
-		FROM generate_series(first_exposure::date::timestamp, last_day::timestamp, '1 day') AS q (d)
+		FROM generate_series((SELECT min(u.exposed_at) FROM pg_temp.expstat_units AS u)::date::timestamp,
+							 last_day::timestamp, '1 day') AS q (d)
 		WHERE NOT EXISTS (SELECT FROM @extschema@.timeline AS t
 						  WHERE t.experiment = e.experiment AND t.metric = store_timeline.metric
 								AND t.day = q.d::date AND t.complete)
-	LOOP
-		EXECUTE query
-		USING least((d + 1)::timestamptz, looks_until), first_exposure, e.experiment, metric, d, adjusted, (d + 1)::timestamptz <= as_of;
-		IF clock_timestamp() - noticed > '2 seconds' THEN
-			noticed := clock_timestamp();
-			RAISE NOTICE 'analyze(%): timeline of %, day % of % to %', e.experiment, metric, d,
-				first_exposure::date, last_day;
-		END IF;
-	END LOOP;
+		ORDER BY q.d);
+BEGIN
+	INSERT INTO @extschema@.timeline AS t (experiment, metric, day, m, kind, adjusted, complete)
+	SELECT e.experiment, k.metric, q.day, q.m, k.kind, @extschema@.is_adjusted(k.metric), (q.day + 1)::timestamptz <= as_of
+	FROM @extschema@.metrics AS k
+	CROSS JOIN (SELECT s.day, s.m FROM @extschema@.timeline_states(metric, array_remove(days, last_day), looks_until) AS s
+				UNION ALL
+				SELECT last_day, @extschema@.experiment_moments(e.experiment, metric) WHERE last_day = ANY (days)) AS q
+	WHERE k.metric = store_timeline.metric AND q.m IS NOT NULL
+	ON CONFLICT ON CONSTRAINT timeline_pkey DO UPDATE
+	SET m = excluded.m, kind = excluded.kind, adjusted = excluded.adjusted, complete = excluded.complete;
 END
 $$;
 COMMENT ON FUNCTION store_timeline(experiments, text, timestamptz) IS
-'computes and keeps a metric''s state at the end of each day that is not there yet';
+'keeps a metric''s state at the end of each day that is not there yet';
 
 CREATE FUNCTION store_quantiles(e experiments, metric text, as_of timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

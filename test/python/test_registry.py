@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections import defaultdict
 from datetime import date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg2
@@ -31,23 +32,23 @@ def db(registry):
 
 
 class Shop:
-    """Exposures and orders, as rows and as tables; users 1 to n, from START on for ten days."""
+    """Exposures and orders, as rows and as tables; users 1 to n, from the start on for ten days."""
 
-    def __init__(self, db, schema, n=600, seed=1):
+    def __init__(self, db, schema, n=600, seed=1, start=START):
         rng = random.Random(seed)
         self.db, self.schema = db, schema
         self.exposures, self.orders = [], []
         for user in range(1, n + 1):
             variant = rng.choice(["control", "treatment", "treatment b"])
-            first = START + 10 * DAY * rng.random() - (2 * DAY if rng.random() < 0.05 else timedelta(0))
+            first = start + 10 * DAY * rng.random() - (2 * DAY if rng.random() < 0.05 else timedelta(0))
             country = rng.choice(COUNTRIES)
             for _ in range(rng.choice([1, 1, 2, 5])):
                 other = rng.random() < 0.01
                 self.exposures.append((user, "control" if other else variant, first, country))
                 first += 6 * HOUR * rng.random()
             for _ in range(rng.choice([0, 0, 1, 3])):
-                self.orders.append((user, round(rng.lognormvariate(2, 1), 2), START + 25 * DAY * (rng.random() - 0.3)))
-        self.orders.append((n + 5, 99.0, START + DAY))      # of a user who was never exposed
+                self.orders.append((user, round(rng.lognormvariate(2, 1), 2), start + 25 * DAY * (rng.random() - 0.3)))
+        self.orders.append((n + 5, 99.0, start + DAY))      # of a user who was never exposed
         db.run("CREATE SCHEMA %s" % schema)
         db.run("CREATE TABLE %s.exposures (user_id bigint, variant text, exposed_at timestamptz, country text)" % schema)
         db.run("CREATE TABLE %s.orders (user_id bigint, amount float8, ordered_at timestamptz)" % schema)
@@ -225,6 +226,144 @@ def test_timeline_is_what_was_known_on_each_day(db, shop):
         assert (r["n"], r["n_control"]) == (len(t), len(c))
         assert r["estimate"] == pytest.approx(t.mean(), abs=1e-12)
         assert r["sequential_diff_low"] is None or r["sequential_diff_low"] < r["diff_low"]
+
+
+def local_day(at, zone):
+    return at.astimezone(zone).date()
+
+
+def timeline_values(shop, units, zone, day, ends):
+    """By metric, for each unit: what was known of it at the end of a day, as the definitions below have it."""
+    def total(user, window=None, value=lambda amount: amount, dated=False):
+        exposed = units[user][1]
+        found = []
+        for amount, at in shop.orders_of[user]:
+            if dated:       # midnight, which the day of the exposure has in it
+                at = datetime.combine(local_day(at, zone), datetime.min.time(), zone).astimezone(UTC)
+                after = local_day(at, zone) >= local_day(exposed, zone)
+            else:
+                after = at >= exposed
+            if after and local_day(at, zone) <= day and at < ends and (window is None or at < exposed + window):
+                found.append(value(amount))
+        return sum(found), any(found)
+
+    past = {u: sum(amount for amount, at in shop.orders_of[u] if units[u][1] - 7 * DAY <= at < units[u][1]) for u in units}
+    out = {u: dict(turnover=total(u)[0], orders=total(u, value=lambda a: 1)[0], hours=total(u, window=5 * HOUR)[0],
+                   days=total(u, window=60 * HOUR)[0], big=float(total(u, value=lambda a: a > 8)[1]),
+                   dated=total(u, window=30 * HOUR, dated=True)[0], timeless=float(u % 7), past=past[u])
+           for u in units}
+    clipped = np.quantile([v["turnover"] for v in out.values()], 0.9)
+    for v in out.values():
+        v["clipped"] = min(v["turnover"], clipped)
+    return out
+
+
+TIMELINES = {   # the values of which the state is made
+    "turnover": lambda v: [v["turnover"]], "orders": lambda v: [v["orders"]], "hours": lambda v: [v["hours"]], "days": lambda v: [v["days"]],
+    "big": lambda v: [v["big"]], "dated": lambda v: [v["dated"]], "timeless": lambda v: [v["timeless"]], "clipped": lambda v: [v["clipped"]],
+    "cuped": lambda v: [v["turnover"], v["past"]], "ratio": lambda v: [v["days"], v["timeless"]],
+    "net": lambda v: [v["turnover"] - 2.5 * v["big"] + 0.5 * v["dated"] - v["timeless"]],
+    "clipped ratio": lambda v: [v["clipped"], v["orders"]], "cuped net": lambda v: [v["turnover"] + 2 * v["hours"], 3 * v["past"]]}
+
+
+def register_timelines(db, shop, experiment, zone, **options):
+    """The metrics of TIMELINES, by names that begin with the schema's."""
+    s = shop.schema
+    db.run("CREATE VIEW %s.dated AS SELECT user_id, amount, (ordered_at AT TIME ZONE '%s')::date AS day FROM %s.orders" % (s, zone, s))
+    db.run("CREATE VIEW %s.bigs AS SELECT user_id, ordered_at, amount > 8 AS big FROM %s.orders" % (s, s))
+    db.run("CREATE TABLE %s.people AS SELECT DISTINCT user_id, (user_id %% 7)::float8 AS x FROM %s.exposures" % (s, s))
+    source = dict(unit_column="user_id", time_column="ordered_at")
+    orders = dict(relation=s + ".orders", **source)
+    amounts = dict(value_column="amount", **orders)
+    metric(db, s + "turnover", **amounts)
+    metric(db, s + "orders", **orders)
+    metric(db, s + "hours", metric_window="5 hours", **amounts)
+    metric(db, s + "days", metric_window="60 hours", **amounts)
+    metric(db, s + "big", kind="proportion", relation=s + ".bigs", value_column="big", **source)
+    metric(db, s + "dated", relation=s + ".dated", unit_column="user_id", value_column="amount", time_column="day", metric_window="30 hours")
+    metric(db, s + "timeless", relation=s + ".people", unit_column="user_id", value_column="x")
+    metric(db, s + "clipped", winsor_high=0.9, **amounts)
+    metric(db, s + "cuped", covariate_window="7 days", **amounts)
+    metric(db, s + "cuped hours", metric_window="5 hours", covariate_window="7 days", **amounts)
+    metric(db, s + "ratio", kind="ratio", components=[s + "days", s + "timeless"])
+    metric(db, s + "net", kind="compound", components=[s + m for m in ("turnover", "big", "dated", "timeless")],
+           component_weights=[1.0, -2.5, 0.5, -1.0])
+    metric(db, s + "clipped ratio", kind="ratio", components=[s + "clipped", s + "orders"])
+    metric(db, s + "cuped net", kind="compound", components=[s + "cuped", s + "cuped hours"], component_weights=[1.0, 2.0])
+    call(db, "register_experiment", experiment=experiment, exposures=s + ".exposures", primary_metric=s + "turnover",
+         metrics=[s + m for m in TIMELINES], variants=["control", "treatment", "treatment b"], time_zone=zone, **options)
+
+
+# New York's clocks go forward on 8 March 2026; in São Paulo 4 November 2018 begins at one o'clock.
+@pytest.mark.parametrize("zone, start", [("America/New_York", START), ("America/Sao_Paulo", datetime(2018, 10, 28, 15, tzinfo=UTC))])
+def test_timelines_of_all_kinds_are_those_of_the_rows(db, zone, start):
+    db.run("DROP SCHEMA IF EXISTS known CASCADE")
+    shop = Shop(db, "known", n=150, seed=8, start=start)
+    ends = start + 11 * DAY + 15 * HOUR     # in the middle of a day
+    late = [(1000 + i, ["control", "treatment", "treatment b"][i % 3], ends - HOUR, "DE") for i in range(9)]
+    shop.exposures += late
+    db.copy_rows("known.exposures", late)
+    shop.orders_of = defaultdict(list)
+    for user, amount, at in shop.orders:
+        shop.orders_of[user].append((amount, at))
+    register_timelines(db, shop, "known", zone, starts=start, ends=ends)
+    analyze(db, "known", ends + 2 * DAY)
+    info = ZoneInfo(zone)
+    everybody = shop.units(start, ends)
+    found = {(r.metric, r.day, r.variant): r for r in db.rows(
+        "SELECT t.metric, t.day, v.variant, moments_covariance(m, v.variant) AS covariance, "
+        "(SELECT array_agg(s.mean ORDER BY s.metric) FROM moments_summary(m) AS s WHERE s.variant = v.variant) AS means, "
+        "(SELECT min(s.n) FROM moments_summary(m) AS s WHERE s.variant = v.variant) AS n "
+        "FROM expstat.timeline AS t CROSS JOIN unnest('{control,treatment,treatment b}'::text[]) AS v (variant) WHERE experiment = 'known'")}
+    first, last = (local_day(at, info) for at in (min(x[1] for x in everybody.values()), ends))
+    days = [first + i * DAY for i in range((last - first).days + 1)]
+    assert {d for _, d, _ in found} == set(days) and len(days) >= 12
+    for day in days:
+        units = {u: x for u, x in everybody.items() if local_day(x[1], info) <= day}
+        values = timeline_values(shop, units, info, day, ends)
+        for name, vector in TIMELINES.items():
+            for variant in ("control", "treatment", "treatment b"):
+                rows = np.array([vector(values[u]) for u, x in units.items() if x[0] == variant])
+                r = found["known" + name, day, variant]
+                assert (r.n or 0) == len(rows)
+                if len(rows) < 2:
+                    continue
+                assert r.means == pytest.approx(list(rows.mean(axis=0)), rel=1e-12, abs=1e-12), (name, day)
+                assert np.array(r.covariance) == pytest.approx(np.atleast_2d(np.cov(rows.T)), rel=1e-9, abs=1e-9), (name, day)
+
+
+def test_timeline_by_the_hour_is_that_of_all_at_once(db):
+    """Twice a day with a day left out; then with days that are missing: as if all had been computed at the end."""
+    shop = Shop(db, "hourly", n=100, seed=9)
+    register_timelines(db, shop, "hourly", "Asia/Kolkata", starts=START, ends=START + 12 * DAY, crossovers="keep_first")
+    for hours in (51, 59, 99, 123, 204):
+        analyze(db, "hourly", START + hours * HOUR)
+    bit_by_bit = [stored(db, "hourly")["timeline"]]
+    for missing in ("day < '2026-03-03' OR day >= '2026-03-08'", "day IN ('2026-03-03', '2026-03-05', '2026-03-06')"):
+        db.run("DELETE FROM expstat.timeline WHERE experiment = 'hourly' AND (%s)" % missing)
+        analyze(db, "hourly", START + hours * HOUR)
+        bit_by_bit.append(stored(db, "hourly")["timeline"])
+    analyze(db, "hourly", START + hours * HOUR, refresh=True)
+    at_once = stored(db, "hourly")["timeline"]
+    assert bit_by_bit == [at_once] * 3 and len(at_once) == len(TIMELINES) * 9
+
+
+@pytest.mark.parametrize("winsor_high", [None, 0.9])
+def test_a_timeline_reads_events_once(db, winsor_high):
+    """Once for the cohorts, once for all days, and once for the time of the last; in the next hour no day but today is open."""
+    db.run("DROP SCHEMA IF EXISTS counted CASCADE")
+    shop = Shop(db, "counted", n=100)
+    db.run("CREATE SEQUENCE counted.reads")
+    db.run("CREATE VIEW counted.watched AS SELECT *, nextval('counted.reads') AS read FROM counted.orders OFFSET 0")
+    metric(db, "watched", relation="counted.watched", unit_column="user_id", value_column="amount", time_column="ordered_at",
+           winsor_high=winsor_high)
+    call(db, "register_experiment", experiment="counted", exposures="counted.exposures", primary_metric="watched",
+         variants=["control", "treatment", "treatment b"], starts=START, time_zone="UTC")
+    for hours, times in ((230, 3), (231, 2), (250, 3)):
+        db.run("SELECT setval('counted.reads', 1)")
+        analyze(db, "counted", START + hours * HOUR)
+        assert (db.one("SELECT last_value FROM counted.reads") - 1) / len(shop.orders) == times
+    assert db.one("SELECT count(*) FROM expstat.timeline WHERE experiment = 'counted'") == 11
 
 
 def test_cohorts_of_the_timeseries_add_up(db, shop):
@@ -552,7 +691,7 @@ def test_progress_is_told(fresh_registry):
     db = fresh_registry
     db.run("CREATE TABLE few (user_id int, variant text, exposed_at timestamptz)")
     db.run("INSERT INTO few SELECT i, (ARRAY['a', 'b'])[1 + i % 2], '2026-03-01' FROM generate_series(1, 10) AS i")
-    db.run("CREATE VIEW slow AS SELECT user_id, pg_sleep(0.11) IS NULL AS success FROM few")
+    db.run("CREATE VIEW slow AS SELECT user_id, pg_sleep(0.22) IS NULL AS success FROM few")
     metric(db, "slow", kind="proportion", relation="slow", unit_column="user_id", value_column="success")
     metric(db, "next", relation="few", unit_column="user_id")
     call(db, "register_experiment", experiment="slow", exposures="few", variants=["a", "b"], primary_metric="slow",
