@@ -64,6 +64,18 @@ LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION scorecard(moments, text, float8, text, float8, text) IS
 'Welch''s t-test of every metric''s mean, each treatment against the control';
 
+-- 48-hashes: seeds from 2^31.
+
+CREATE FUNCTION murmur3_32(data text, seed float8) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'murmur3_32_any_seed';
+COMMENT ON FUNCTION murmur3_32(text, float8) IS
+'MurmurHash3_x86_32 of the text''s bytes, from 0 to 2^32 - 1; any seed of 32 bits, as an unsigned number too';
+
+CREATE FUNCTION murmur3_32(data bytea, seed float8) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'murmur3_32_any_seed';
+COMMENT ON FUNCTION murmur3_32(bytea, float8) IS
+'MurmurHash3_x86_32, from 0 to 2^32 - 1; any seed of 32 bits, as an unsigned number too';
+
 -- 55-exposure: a state of first_exposure that every node of a cluster reads alike.
 
 CREATE TYPE first_exposure_state AS (
