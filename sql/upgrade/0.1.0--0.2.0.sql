@@ -1,9 +1,11 @@
 \echo Use "ALTER EXTENSION expstat UPDATE TO '0.2.0'" to load this file. \quit
 
--- 10-moments: states without covariances.
+-- 10-moments: the way back from jsonb, and states without covariances.
 
 COMMENT ON TYPE moments IS
 'moments of an experiment: per variant the number of units, the means of up to 64 metrics and their centred co-moments, or of up to 1000 and their variances';
+
+CREATE CAST (jsonb AS moments) WITH INOUT;
 
 CREATE FUNCTION moments_accum_diagonal(moments, float8[], text) RETURNS moments
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
