@@ -30,6 +30,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION moments_to_jsonb(moments) IS 'the cast to jsonb';
 
 CREATE CAST (moments AS jsonb) WITH FUNCTION moments_to_jsonb(moments);
+CREATE CAST (jsonb AS moments) WITH INOUT;
 
 CREATE FUNCTION moments_eq(moments, moments) RETURNS boolean
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';

@@ -9,8 +9,11 @@
  */
 #include "aggregates.h"
 
+#include "access/htup_details.h"
 #include "arguments.h"
+#include "catalog/pg_proc.h"
 #include "nodes/execnodes.h"
+#include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(moments_accum);
 PG_FUNCTION_INFO_V1(moments_accum_control);
@@ -188,6 +191,30 @@ moments_accum_control(PG_FUNCTION_ARGS)
 	return accumulate_metric(fcinfo, true);
 }
 
+/*
+ * What the aggregate that is computed calls its argument (0-based): delta_ratio
+ * has the transition function of moments_agg, and names of its own.  A window
+ * does not say which aggregate it computes.
+ */
+static const char *
+argument_name(FunctionCallInfo fcinfo, int number, const char *otherwise)
+{
+	Aggref	 *aggregate = AggGetAggref(fcinfo);
+	HeapTuple function;
+	Oid		 *types;
+	char	**names = NULL;
+	char	 *modes;
+
+	if (aggregate == NULL)
+		return otherwise;
+	function = SearchSysCache1(PROCOID, ObjectIdGetDatum(aggregate->aggfnoid));
+	if (!HeapTupleIsValid(function))
+		return otherwise;
+	get_func_arg_info(function, &types, &names, &modes);
+	ReleaseSysCache(function);
+	return names == NULL ? otherwise : names[number];
+}
+
 /* (state, y, x, variant [, control]) */
 static pg_attribute_always_inline Datum
 accumulate_pair(FunctionCallInfo fcinfo, bool has_control)
@@ -199,8 +226,10 @@ accumulate_pair(FunctionCallInfo fcinfo, bool has_control)
 
 	values[0] = PG_GETARG_FLOAT8(1);
 	values[1] = PG_GETARG_FLOAT8(2);
-	check_metric(values[0], "y", 0);
-	check_metric(values[1], "x", 0);
+	if (unlikely(!isfinite(values[0])))
+		metric_not_finite(values[0], argument_name(fcinfo, 0, "y"), 0);
+	if (unlikely(!isfinite(values[1])))
+		metric_not_finite(values[1], argument_name(fcinfo, 1, "x"), 0);
 	return accumulate(fcinfo, values, 2, 3, has_control);
 }
 

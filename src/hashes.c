@@ -4,6 +4,8 @@
  */
 #include "versions.h"
 
+#include <math.h>
+
 #include "fmgr.h"
 #include "hash.h"
 #include "hash32.h"
@@ -11,6 +13,7 @@
 
 PG_FUNCTION_INFO_V1(farm_fingerprint);
 PG_FUNCTION_INFO_V1(murmur3_32);
+PG_FUNCTION_INFO_V1(murmur3_32_any_seed);
 PG_FUNCTION_INFO_V1(fnv1a_32);
 PG_FUNCTION_INFO_V1(sha1_60);
 
@@ -33,6 +36,23 @@ murmur3_32(PG_FUNCTION_ARGS)
 
 	PG_RETURN_INT64(
 		murmur3_x86_32(VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data), (uint32) PG_GETARG_INT32(1)));
+}
+
+/* murmur3_32(data, seed float8): the seed as a signed or as an unsigned integer of 32 bits */
+Datum
+murmur3_32_any_seed(PG_FUNCTION_ARGS)
+{
+	struct varlena *data = PG_GETARG_VARLENA_PP(0);
+	double			seed = PG_GETARG_FLOAT8(1);
+
+	if (!(seed >= PG_INT32_MIN && seed <= PG_UINT32_MAX && seed == floor(seed)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("seed must be an integer of 32 bits, not %.17g", seed),
+				 errhint("Accepted are %d to %u; a negative seed stands for seed + 2^32.",
+						 PG_INT32_MIN, PG_UINT32_MAX)));
+	PG_RETURN_INT64(
+		murmur3_x86_32(VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data), (uint32) (int64) seed));
 }
 
 /* fnv1a_32(data) */

@@ -1,9 +1,11 @@
 \echo Use "ALTER EXTENSION expstat UPDATE TO '0.2.0'" to load this file. \quit
 
--- 10-moments: states without covariances.
+-- 10-moments: the way back from jsonb, and states without covariances.
 
 COMMENT ON TYPE moments IS
 'moments of an experiment: per variant the number of units, the means of up to 64 metrics and their centred co-moments, or of up to 1000 and their variances';
+
+CREATE CAST (jsonb AS moments) WITH INOUT;
 
 CREATE FUNCTION moments_accum_diagonal(moments, float8[], text) RETURNS moments
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -63,6 +65,18 @@ CREATE FUNCTION scorecard(
 LANGUAGE C IMMUTABLE PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION scorecard(moments, text, float8, text, float8, text) IS
 'Welch''s t-test of every metric''s mean, each treatment against the control';
+
+-- 48-hashes: seeds from 2^31.
+
+CREATE FUNCTION murmur3_32(data text, seed float8) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'murmur3_32_any_seed';
+COMMENT ON FUNCTION murmur3_32(text, float8) IS
+'MurmurHash3_x86_32 of the text''s bytes, from 0 to 2^32 - 1; any seed of 32 bits, as an unsigned number too';
+
+CREATE FUNCTION murmur3_32(data bytea, seed float8) RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'murmur3_32_any_seed';
+COMMENT ON FUNCTION murmur3_32(bytea, float8) IS
+'MurmurHash3_x86_32, from 0 to 2^32 - 1; any seed of 32 bits, as an unsigned number too';
 
 -- 55-exposure: a state of first_exposure that every node of a cluster reads alike.
 

@@ -7,6 +7,11 @@ SELECT farm_fingerprint('2applefalse'::bytea) = farm_fingerprint('2applefalse') 
 -- MurmurHash3 and FNV-1a, unsigned, and the first 15 digits of SHA-1, of vectors
 -- that hajimes/mmh3, lcn2/fnv and FIPS 180 (a9993e364706816) publish.
 SELECT murmur3_32('foo'), murmur3_32(''), murmur3_32('', 1), murmur3_32('', seed => -1) AS seed_ffffffff, murmur3_32('\xffffffff'::bytea);
+-- A seed as its publishers write it, of whatever type.
+SELECT murmur3_32('', 4294967295) AS seed_ffffffff, murmur3_32('Hello, world!', 2538058380) AS hello, murmur3_32('a'::bytea, 2538058380) AS bytes,
+	murmur3_32('', 1::smallint) AS small, murmur3_32('', '1') AS untyped, murmur3_32('', seed => 1::numeric) AS named, murmur3_32('', NULL) AS none;
+SELECT murmur3_32('', 4294967296);
+SELECT murmur3_32('', 0.5);
 SELECT fnv1a_32(''), fnv1a_32('a'), fnv1a_32('foobar'), fnv1a_32('\x00'::bytea), to_hex(sha1_60('abc')), sha1_60('abc'::bytea) = sha1_60('abc') AS same;
 
 -- A bucket is the top 53 bits of the fingerprint of salt ':' unit over 2^53.

@@ -241,6 +241,9 @@ SELECT delta_ratio(y, x, v) FROM (VALUES (1, 1, 'a'), (1, 1, 'b'), (1, 1, 'c')) 
 SELECT cuped_adjust(y, x, v) FROM (VALUES (1, 1, 'a'), (1, 1, 'b'), (1, 1, 'c')) t (y, x, v);
 SELECT stratified_t(m) FROM three;
 SELECT delta_ratio(y, 'NaN', variant) FROM users;
+SELECT delta_ratio('-Infinity', y, variant, 'control') FROM users;
+SELECT moments_agg(y, 'NaN', variant) FROM users;
+SELECT delta_ratio(y, 'NaN', variant) OVER () FROM users;
 SELECT cuped_adjust(y, 'Infinity', variant) FROM users;
 SELECT cuped_adjust('NaN', x) FROM users;
 SELECT cuped_adjust(y, x, variant, variant) FROM users;

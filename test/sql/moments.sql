@@ -14,6 +14,9 @@ SELECT moments_covariance(m, 'control'), moments_covariance(m, 'third') AS one_u
 	moments_covariance(m, 'nobody') AS absent
 FROM (SELECT moments_agg(y, x, variant) AS m FROM units) u;
 SELECT jsonb_pretty(moments_agg(y, variant)::jsonb -> 'variants' -> 'control') FROM units;
+-- And back, to the last bit.
+SELECT bool_and(m::jsonb::moments = m) AS same FROM (SELECT moments_agg(y * 10.0 ^ e / 3, variant) AS m FROM units, generate_series(-90, 90, 30) e GROUP BY e) s;
+SELECT '{"version": 1}'::jsonb::moments;
 
 -- Nothing to aggregate: NULL.  NULL metric, element or variant: the row is skipped.
 SELECT moments_agg(y, variant) IS NULL AS nothing FROM units WHERE false;
