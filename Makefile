@@ -18,7 +18,8 @@ OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 # What was released stays as it was.
 DATA = $(wildcard sql/releases/*.sql)
-# The way from there: the parts that are new, and what is new or changed in the others.
+# The way from there: what is new or changed, then parts all of whose functions are replaced, and parts that are new.
+REPLACED_PARTS = sql/46-how_long_still.sql
 NEW_PARTS = sql/57-rollups.sql
 UPGRADE = expstat--$(RELEASED)--$(EXTVERSION).sql
 DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION)) $(UPGRADE)
@@ -53,8 +54,9 @@ include $(PGXS)
 expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
 	cat $^ > $@
 
-$(UPGRADE): sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(NEW_PARTS) sql/99-bound.sql
-	cat $^ > $@
+$(UPGRADE): sql/upgrade/$(RELEASED)--$(EXTVERSION).sql $(REPLACED_PARTS) $(NEW_PARTS) sql/99-bound.sql
+	(cat $< && sed 's/^CREATE FUNCTION/CREATE OR REPLACE FUNCTION/' $(REPLACED_PARTS) && \
+		cat $(NEW_PARTS) sql/99-bound.sql) > $@
 
 expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-bound.sql
 	cat $^ > $@

@@ -33,6 +33,7 @@ PG_FUNCTION_INFO_V1(power_ratio);
 PG_FUNCTION_INFO_V1(sample_size_ratio);
 PG_FUNCTION_INFO_V1(mde_ratio);
 PG_FUNCTION_INFO_V1(duration);
+PG_FUNCTION_INFO_V1(how_long_still_check);
 
 typedef enum Metric
 {
@@ -626,4 +627,18 @@ duration(PG_FUNCTION_ARGS)
 		values[3] = Int32GetDatum((int32) Max(0.0, days - arrivals.count));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
+}
+
+/* how_long_still_check(days_so_far, whole_weeks): true, or an error */
+Datum
+how_long_still_check(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0) && PG_GETARG_INT32(0) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("days_so_far must not be negative, but is %d", PG_GETARG_INT32(0)),
+				 errhint("It is the number of days since the first units came: 0 with arrivals, if "
+						 "none have.")));
+	require_argument(fcinfo, 1, "whole_weeks");
+	PG_RETURN_BOOL(true);
 }

@@ -109,3 +109,9 @@ DROP FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz);
 DROP FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz, text[]);
 DROP FUNCTION first_exposure_combine(first_exposure_result, first_exposure_result);
 
+-- 45-planning: how_long_still checks its arguments.
+
+CREATE FUNCTION how_long_still_check(integer, boolean) RETURNS boolean
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION how_long_still_check(integer, boolean) IS 'checks the arguments of how_long_still()';
+
