@@ -19,7 +19,7 @@ OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 # What was released stays as it was.
 DATA = $(wildcard sql/releases/*.sql)
 # The way from there: what is new or changed, then parts all of whose functions are replaced, and parts that are new.
-REPLACED_PARTS = sql/46-how_long_still.sql
+REPLACED_PARTS = sql/46-how_long_still.sql sql/47-decide.sql
 NEW_PARTS = sql/57-rollups.sql
 UPGRADE = expstat--$(RELEASED)--$(EXTVERSION).sql
 DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION)) $(UPGRADE)

@@ -115,3 +115,9 @@ CREATE FUNCTION how_long_still_check(integer, boolean) RETURNS boolean
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION how_long_still_check(integer, boolean) IS 'checks the arguments of how_long_still()';
 
+-- 46-metric_result: reasons with six digits.
+
+CREATE FUNCTION decide_number(float8) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION decide_number(float8) IS 'a number with six digits, as decide() has it in its reasons';
+
