@@ -88,6 +88,8 @@ SELECT sample_size_mean(effect => 0.1, sd => 1, relative => true);
 SELECT sample_size_mean(effect => 1, sd => 1, power => 1);
 SELECT sample_size_mean(effect => 1, sd => 1, power => 0.04);
 SELECT sample_size_mean(effect => 1, sd => 1, alpha => 5);
+SELECT sample_size_mean(effect => 1, sd => 1, alpha => 1e-9);
+SELECT sample_size_mean(effect => -29, sd => 3, power => 0.9999999999998, alpha => 0.99999999995, alternative => 'less');
 SELECT sample_size_mean(effect => 1, sd => 1, ratio => 0);
 SELECT sample_size_mean(effect => 1, sd => 1, variants => 1);
 SELECT sample_size_mean(effect => 1, sd => 1, metrics => 0);
