@@ -120,7 +120,9 @@ malformed(const char *what)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("malformed moments: %s", what),
 			 errhint("The form is {\"version\": 1, \"metrics\": 1, \"variants\": {\"control\": "
-					 "{\"n\": 2, \"mean\": [1.5], \"comoments\": [0.5]}}}.")));
+					 "{\"n\": 2, \"mean\": [1.5], \"comoments\": [0.5]}}}, without covariances "
+					 "{\"version\": 2, \"metrics\": 2, \"variants\": {\"control\": "
+					 "{\"n\": 2, \"mean\": [1.5, 3], \"squares\": [0.5, 2]}}}.")));
 }
 
 static JsonbValue *
