@@ -349,11 +349,11 @@ design_arguments(const Arguments *arguments, Metric metric, const Baseline *base
 				 errmsg("alpha of one test must be at least %g, not %g", ALPHA_MIN, design.alpha),
 				 errhint("alpha is divided by the number of treatments and of metrics.")));
 	if (design.alpha > 1.0 - ALPHA_MIN)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("alpha of one test must be at most 1 - %g, not %.15g", ALPHA_MIN,
-						design.alpha),
-				 errhint("alpha is the rate of false positives: 0.05 is 5 %%.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("alpha of one test must be at most 1 - %g, not %.15g", ALPHA_MIN, design.alpha),
+			 errhint("alpha is the rate of false positives: 0.05 is 5 %%.")));
 	design.alternative = alternative_argument(fcinfo, find_argument(arguments, "alternative"));
 	return design;
 }
