@@ -7,6 +7,10 @@ SELECT farm_fingerprint('2applefalse'::bytea) = farm_fingerprint('2applefalse') 
 -- MurmurHash3 and FNV-1a, unsigned, and the first 15 digits of SHA-1, of vectors
 -- that hajimes/mmh3, lcn2/fnv and FIPS 180 (a9993e364706816) publish.
 SELECT murmur3_32('foo'), murmur3_32(''), murmur3_32('', 1), murmur3_32('', seed => -1) AS seed_ffffffff, murmur3_32('\xffffffff'::bytea);
+-- A seed from 2^31 on is the integer of the same bits; 5a97808a is a published vector.
+SELECT to_hex(murmur3_32('aaaa', x'9747b28c'::int)) AS hexadecimal, to_hex(murmur3_32('aaaa', seed::bit(32)::int)) AS from_bigint,
+	   seed::bit(32)::int = seed - 4294967296 AS same
+FROM (VALUES (2538058380)) v (seed);
 SELECT fnv1a_32(''), fnv1a_32('a'), fnv1a_32('foobar'), fnv1a_32('\x00'::bytea), to_hex(sha1_60('abc')), sha1_60('abc'::bytea) = sha1_60('abc') AS same;
 
 -- A bucket is the top 53 bits of the fingerprint of salt ':' unit over 2^53.
