@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 
 import psycopg2
 import pytest
@@ -310,3 +311,79 @@ def test_buffers_and_pins_are_given_back(scan, experiment):
     session.run("DELETE FROM scan_units WHERE y = 'NaN'")
     session.run("VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) scan_units")
     assert session.one(WELCH).n == 1000
+
+
+# --- the row that an UPDATE finds changed under it: EvalPlanQual ---------------------------------
+
+@pytest.fixture
+def targets(db):
+    """Rows to write results to, with a bound for the units that count."""
+    db.run("DROP TABLE IF EXISTS scan_targets")
+    db.run("CREATE TABLE scan_targets (id int PRIMARY KEY, bound float8, n bigint, estimate float8)")
+    db.run("INSERT INTO scan_targets VALUES (1, 1000, NULL, NULL), (2, 500, NULL, NULL)")
+    yield "scan_targets"
+    db.run("DROP TABLE IF EXISTS scan_targets")
+
+
+STATE = "(SELECT (c).n, (c).estimate FROM (SELECT welch_t(y, variant) AS c FROM scan_units%s) AS w)"
+RECHECKED = {
+    # a state beside the row: it is that of the statement's snapshot, computed once
+    "from": "UPDATE scan_targets AS t SET n = s.n, estimate = s.estimate FROM " + STATE % "" + " AS s WHERE t.bound < 1e6 RETURNING t.*",
+    # a state of the row, for the bound that it has now
+    "subquery": "UPDATE scan_targets AS t SET (n, estimate) = " + STATE % " WHERE y <= t.bound" + " WHERE t.bound < 1e6 RETURNING t.*",
+    # a state that decides whether the row is still one of those to be changed
+    "condition": "UPDATE scan_targets AS t SET n = 7 WHERE (SELECT ((welch_t(y, variant)).n) FROM scan_units WHERE y <= t.bound) > 300"
+                 " RETURNING t.*",
+    "lateral": "UPDATE scan_targets AS t SET n = s.n FROM scan_targets AS o, LATERAL " + STATE % " WHERE y <= o.bound" +
+               " AS s WHERE t.id = o.id RETURNING t.*",
+    "delete": "DELETE FROM scan_targets AS t USING " + STATE % "" + " AS s WHERE t.bound < s.n + 1 RETURNING t.*, s.n, s.estimate",
+    "lock": "SELECT t.*, s.n, s.estimate FROM scan_targets AS t, " + STATE % "" + " AS s WHERE t.bound < 1e6 FOR UPDATE OF t",
+    "merge": "MERGE INTO scan_targets AS t USING (SELECT 1 AS id, s.* FROM " + STATE % "" + " AS s) AS s ON t.id = s.id"
+             " WHEN MATCHED AND t.bound > 1500 THEN UPDATE SET n = s.n, estimate = s.estimate WHEN MATCHED THEN UPDATE SET n = 0",
+}
+
+
+def result_beside_a_change(db, waiter, writer, query):
+    """Of a query that waits for a row which is changed, as all units are, and committed meanwhile: its rows, and the table's."""
+    db.run("UPDATE scan_units SET y = unit")
+    db.run("DELETE FROM scan_targets")
+    db.run("INSERT INTO scan_targets VALUES (1, 1000, NULL, NULL), (2, 500, NULL, NULL)")
+    got = []
+
+    def wait():
+        try:
+            with waiter.connection.cursor() as cursor:
+                cursor.execute(query)
+                got.append(sorted(cursor.fetchall(), key=str) if cursor.description else None)
+        except psycopg2.Error as e:  # for the main thread
+            got.append(e)
+
+    thread = threading.Thread(target=wait)
+    writer.run("BEGIN")
+    try:
+        writer.run("UPDATE scan_targets SET bound = bound + 600 WHERE id = 1")
+        writer.run("UPDATE scan_units SET y = y + 100000")
+        thread.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s"
+        while thread.is_alive() and not db.one(waiting, waiter.connection.info.backend_pid):
+            time.sleep(0.01)
+        assert thread.is_alive(), ("it did not wait", got)
+    finally:
+        writer.run("COMMIT")
+        thread.join()
+    return got[0], db.rows("SELECT * FROM scan_targets ORDER BY id")
+
+
+# The units are those of the statement's snapshot, the row's bound is what was committed meanwhile.
+@pytest.mark.parametrize("statement, first", [
+    ("from", (1, 1600, 1000, 1000)), ("subquery", (1, 1600, 800, 800)), ("condition", (1, 1600, 7, None)), ("lateral", (1, 1600, 500, None)),
+    ("delete", (1, 1600, None, None)), ("lock", (1, 1600, None, None)), ("merge", (1, 1600, 1000, 1000))])
+def test_a_row_that_changed_meanwhile(db, scan, experiment, targets, statement, first):
+    """It is checked again, and states that depend on it are computed again, as by a sequential scan."""
+    query = RECHECKED[statement]
+    writer = scan()
+    ours, theirs = scan(), scan(enabled=False)
+    assert uses_scan(ours, query) and not uses_scan(theirs, query)
+    answer = result_beside_a_change(db, ours, writer, query)
+    assert answer == result_beside_a_change(db, theirs, writer, query)
+    assert tuple(answer[1][0]) == first, answer
