@@ -1,6 +1,11 @@
 """The scan of expstat's own against PostgreSQL's: random tables to the last bit, and beside other sessions."""
 
+import os
+import pathlib
 import random
+import re
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -387,3 +392,147 @@ def test_a_row_that_changed_meanwhile(db, scan, experiment, targets, statement, 
     answer = result_beside_a_change(db, ours, writer, query)
     assert answer == result_beside_a_change(db, theirs, writer, query)
     assert tuple(answer[1][0]) == first, answer
+
+
+# --- beside other extensions -------------------------------------------------------------------
+
+HOOK = r"""
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "optimizer/planner.h"
+
+PG_MODULE_MAGIC;
+
+void _PG_init(void);
+
+static create_upper_paths_hook_type next_hook = NULL;
+
+static void
+hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output, void *extra)
+{
+    if (next_hook)
+        next_hook(root, stage, input, output, extra);
+    if (stage == UPPERREL_GROUP_AGG)
+        ereport(NOTICE, (errmsg("the other hook was called")));
+}
+
+void
+_PG_init(void)
+{
+    next_hook = create_upper_paths_hook;
+    create_upper_paths_hook = hook;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def other_module():
+    """The path of a library with a hook in the same place, which the server can read."""
+    with tempfile.TemporaryDirectory(prefix="expstat_hook_") as directory:
+        os.chmod(directory, 0o755)
+        source, library = pathlib.Path(directory, "hook.c"), pathlib.Path(directory, "hook.so")
+        source.write_text(HOOK)
+        include = subprocess.run([os.environ.get("PG_CONFIG", "pg_config"), "--includedir-server"], check=True, text=True,
+                                 stdout=subprocess.PIPE).stdout.strip()
+        subprocess.run(["gcc", "-shared", "-fPIC", "-I", include, "-o", library, source], check=True)
+        library.chmod(0o755)
+        yield library
+
+
+@pytest.mark.parametrize("order", ["ours first", "ours last"])
+def test_a_hook_of_another_extension_is_called_too(fresh, experiment, other_module, order):
+    for library in ["expstat", str(other_module)][:: 1 if order == "ours first" else -1]:
+        fresh.run("LOAD '%s'" % library)
+    answers = []
+    for enabled in ("on", "off"):
+        fresh.run("SET expstat.enable_moments_scan = %s" % enabled)
+        del fresh.connection.notices[:]
+        assert uses_scan(fresh, WELCH) == (enabled == "on")
+        assert [n for n in fresh.connection.notices if "the other hook was called" in n]
+        answers.append(fresh.one(WELCH))
+    assert answers[0] == answers[1]
+
+
+def test_auto_explain(fresh, experiment):
+    """Hooks of the executor, with instrumentation."""
+    for statement in ("LOAD 'expstat'", "LOAD 'auto_explain'", "SET expstat.enable_moments_scan = on", "SET max_parallel_workers_per_gather = 0",
+                      "SET auto_explain.log_min_duration = 0", "SET auto_explain.log_analyze = on", "SET auto_explain.log_buffers = on",
+                      "SET auto_explain.log_nested_statements = on", "SET client_min_messages = log"):
+        fresh.run(statement)
+    del fresh.connection.notices[:]
+    fresh.one(WELCH)
+    plan = "".join(fresh.connection.notices)
+    assert re.search(r"Custom Scan \(MomentsScan\).* rows=1(\.00)? loops=1", plan)
+    assert re.search(r"Seq Scan on scan_units .* rows=2000(\.00)? loops=1", plan)
+
+
+# --- a prepared statement, and what happens to what it calls --------------------------------------
+
+@pytest.fixture
+def prepared(db):
+    """In a database of its own, with the scan in the cached plan of the statement `answer`."""
+    name = db.one("SELECT current_database()") + "_prepared"
+    db.run("CREATE DATABASE %s TEMPLATE template0" % name)
+    session = Db(name)
+    for statement in ("CREATE EXTENSION expstat", "LOAD 'expstat'", "SET expstat.enable_moments_scan = on",
+                      "SET plan_cache_mode = force_generic_plan",
+                      "CREATE TABLE units AS SELECT i::float8 AS y, (i % 2)::text AS variant FROM generate_series(1, 3000) AS i", "ANALYZE units",
+                      "PREPARE answer AS SELECT (c).n, (c).estimate FROM (SELECT welch_t(y, variant) AS c FROM units) AS w"):
+        session.run(statement)
+    assert tuple(session.one("EXECUTE answer")) == (1500, 1500) and uses_scan(session, "EXECUTE answer")
+    yield session
+    session.close()
+    db.run("DROP DATABASE %s WITH (FORCE)" % name)
+
+
+WELCH_AGGREGATE = ("CREATE OR REPLACE AGGREGATE welch_t(metric float8, variant text) (SFUNC = %s, STYPE = moments,"
+                   " COMBINEFUNC = %s, FINALFUNC = welch_t_final, PARALLEL = SAFE)")
+
+
+def test_an_aggregate_is_replaced_under_a_cached_plan(prepared):
+    prepared.run("CREATE FUNCTION doubled(moments, float8, text) RETURNS moments LANGUAGE sql AS 'SELECT moments_accum($1, 2 * $2, $3)'")
+    prepared.run(WELCH_AGGREGATE % ("doubled", "moments_combine"))
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 3000) and not uses_scan(prepared, "EXECUTE answer")
+    prepared.run(WELCH_AGGREGATE % ("moments_accum", "moments_combine"))
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+
+
+@pytest.mark.parametrize("signature, body, expected", [
+    ("moments_accum(moments, float8, text)", "SELECT moments_accum($1, 2 * $2, $3, NULL::text)", (1500, 3000)),
+    ("moments_combine(moments, moments)", "SELECT $1", (1500, 1500))])
+def test_its_functions_are_replaced_under_a_cached_plan(prepared, signature, body, expected):
+    prepared.run("CREATE OR REPLACE FUNCTION %s RETURNS moments LANGUAGE sql AS '%s'" % (signature, body))
+    assert tuple(prepared.one("EXECUTE answer")) == expected and not uses_scan(prepared, "EXECUTE answer")
+
+
+def test_the_extension_goes_and_comes_under_a_cached_plan(prepared):
+    prepared.run("DROP EXTENSION expstat")
+    assert prepared.error("EXECUTE answer").pgcode == "42883"
+    prepared.run("CREATE EXTENSION expstat")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+    prepared.run("CREATE SCHEMA elsewhere")
+    prepared.run("ALTER EXTENSION expstat SET SCHEMA elsewhere")
+    assert prepared.error("EXECUTE answer").pgcode == "42883"    # not in the path, as without a plan
+    prepared.run("SET search_path = public, elsewhere")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+
+
+def test_an_update_of_the_extension_under_a_cached_plan(prepared):
+    prepared.run("DROP EXTENSION expstat")
+    prepared.run("CREATE EXTENSION expstat VERSION '0.1.0'")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+    prepared.run("ALTER EXTENSION expstat UPDATE")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+
+
+def test_the_table_changes_under_a_cached_plan(prepared):
+    for change in ("ALTER TABLE units ADD COLUMN z int", "ALTER TABLE units ALTER variant TYPE varchar(5)", "ALTER TABLE units ALTER y TYPE real",
+                   "ALTER TABLE units ALTER y TYPE numeric"):
+        prepared.run(change)
+        assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500)
+        assert uses_scan(prepared, "EXECUTE answer") == ("numeric" not in change)
+    prepared.run("DROP TABLE units")
+    assert prepared.error("EXECUTE answer").pgcode == "42P01"
+    prepared.run("CREATE TABLE units AS SELECT 'x' AS filler, (i % 2)::text AS variant, i::real AS y FROM generate_series(1, 3000) AS i")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500)
