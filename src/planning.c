@@ -90,6 +90,7 @@ find_argument(const Arguments *arguments, const char *name)
 #define UNITS_MAX  1e15
 #define RATIO_MAX  1e6
 #define ALPHA_MIN  1e-8
+#define ALPHA_MAX  0.9999
 
 /* Fewer than one unit in UNITS_MAX. */
 #define PROPORTION_MIN 1e-15
@@ -348,12 +349,11 @@ design_arguments(const Arguments *arguments, Metric metric, const Baseline *base
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("alpha of one test must be at least %g, not %g", ALPHA_MIN, design.alpha),
 				 errhint("alpha is divided by the number of treatments and of metrics.")));
-	if (design.alpha > 1.0 - ALPHA_MIN)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("alpha of one test must be at most 1 - %g, not %.15g", ALPHA_MIN, design.alpha),
-			 errhint("alpha is the rate of false positives: 0.05 is 5 %%.")));
+	if (design.alpha > ALPHA_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("alpha of one test must be at most %g, not %.15g", ALPHA_MAX, design.alpha),
+				 errhint("alpha is the rate of false positives: 0.05 is 5 %%.")));
 	design.alternative = alternative_argument(fcinfo, find_argument(arguments, "alternative"));
 	return design;
 }

@@ -9,6 +9,7 @@
 
 #include <gsl/gsl_roots.h>
 
+#include "miscadmin.h"
 #include "noncentral.h"
 #include "stats.h"
 
@@ -184,6 +185,8 @@ excess_power(double x, void *parameters)
 	double			units = solve_units ? exp(x) : e->units;
 	double			effect = solve_units ? e->effect : effect_at(e->design, x);
 
+	/* a quantile of 1e5, of a few units of unequal variances, takes half a second */
+	CHECK_FOR_INTERRUPTS();
 	return fixed_power(e->design, units, effect) - e->target;
 }
 
