@@ -17,9 +17,10 @@ OBJS = $(patsubst %,src/%.o,$(FORMULAS) $(SQL_FACING))
 
 # What was released stays as it was.
 DATA = $(wildcard sql/releases/*.sql)
-# The ways from there: what is new or changed in the parts, and of expstat the parts that are new.
+# The ways from there: what is new or changed, then parts of expstat all of whose functions are replaced, and parts that are new.
 UPGRADES = $(patsubst sql/upgrade/%,expstat--%,$(wildcard sql/upgrade/*.sql)) \
 	$(patsubst registry/upgrade/%,expstat_registry--%,$(wildcard registry/upgrade/*.sql))
+REPLACED_PARTS = sql/46-how_long_still.sql sql/47-decide.sql
 NEW_PARTS = sql/57-rollups.sql
 DATA_built = $(patsubst %,%--$(EXTVERSION).sql,$(EXTENSION)) $(UPGRADES)
 EXTRA_CLEAN = $(DATA_built)
@@ -56,8 +57,9 @@ expstat--$(EXTVERSION).sql: $(sort $(wildcard sql/*.sql))
 expstat_registry--$(EXTVERSION).sql: $(sort $(wildcard registry/*.sql)) sql/99-bound.sql
 	cat $^ > $@
 
-expstat--%.sql: sql/upgrade/%.sql $(NEW_PARTS) sql/99-bound.sql
-	cat $^ > $@
+expstat--%.sql: sql/upgrade/%.sql $(REPLACED_PARTS) $(NEW_PARTS) sql/99-bound.sql
+	(cat $< && sed 's/^CREATE FUNCTION/CREATE OR REPLACE FUNCTION/' $(REPLACED_PARTS) && \
+		cat $(NEW_PARTS) sql/99-bound.sql) > $@
 
 expstat_registry--%.sql: registry/upgrade/%.sql sql/99-bound.sql
 	cat $^ > $@

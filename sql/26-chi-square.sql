@@ -19,13 +19,17 @@ CREATE FUNCTION chi_square_accum(moments, text, text) RETURNS moments
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION chi_square_accum(moments, text, text) IS 'aggregate transition function';
 
+CREATE FUNCTION chi_square_combine(moments, moments) RETURNS moments
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION chi_square_combine(moments, moments) IS 'aggregate combine function';
+
 CREATE FUNCTION chi_square_final(moments) RETURNS chi_square_result
 LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION chi_square_final(moments) IS 'aggregate final function';
 
 CREATE AGGREGATE chi_square(variant text, category text) (
 	SFUNC = chi_square_accum, STYPE = moments, SSPACE = 512,
-	COMBINEFUNC = moments_combine, FINALFUNC = chi_square_final, PARALLEL = SAFE
+	COMBINEFUNC = chi_square_combine, FINALFUNC = chi_square_final, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE chi_square(text, text) IS
 'chi-square test of independence of a unit''s category and its variant; rows are units';

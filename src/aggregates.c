@@ -401,7 +401,7 @@ covariate_accum_control(PG_FUNCTION_ARGS)
 }
 
 /*
- * (state, state): the combine function of all aggregates, and the transition
+ * (state, state): the combine function of these aggregates, and the transition
  * function of moments_agg(moments).
  */
 Datum

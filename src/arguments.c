@@ -127,6 +127,12 @@ label_elements(ArrayType *array, const char *name, int *count)
 int
 metric_position(int position, int metrics, const char *name)
 {
+	if (metrics == 0)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s is %d, but the state has no metrics", name, position),
+			 errhint("It only counts units. Metrics are gathered by moments_agg(y, variant).")));
 	if (position < 1 || position > metrics)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(chi_square_accum);
+PG_FUNCTION_INFO_V1(chi_square_combine);
 PG_FUNCTION_INFO_V1(chi_square_final);
 PG_FUNCTION_INFO_V1(chi_square);
 
@@ -93,6 +94,18 @@ split_cell(const Arm *cell, Label *variant, Label *category)
 		malformed_cell();
 }
 
+/* Refuse more cells than a state has room for, before it does so in words of variants. */
+static void
+check_cells(int cells)
+{
+	if (cells > ARMS_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("more than %d combinations of variant and category", ARMS_MAX),
+				 errhint("A category is a name such as 'mobile'; a unit id may have been passed "
+						 "in its place. Put rare categories together.")));
+}
+
 /* (state, variant, category) */
 Datum
 chi_square_accum(PG_FUNCTION_ARGS)
@@ -107,12 +120,29 @@ chi_square_accum(PG_FUNCTION_ARGS)
 	len = cell_label(PG_GETARG_TEXT_PP(1), PG_GETARG_TEXT_PP(2), label);
 	m = aggregate_state(fcinfo, 0, MOMENTS_NO_CONSTANT, NULL, 0);
 	if (m->arms.count >= ARMS_MAX && moments_find(m, label, len) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("more than %d combinations of variant and category", ARMS_MAX),
-				 errhint("A category is a name such as 'mobile'; a unit id may have been passed "
-						 "in its place. Put rare categories together.")));
+		check_cells(ARMS_MAX + 1);
 	PG_RETURN_POINTER(aggregate_row(m, label, len, NULL, 0));
+}
+
+/* (state, state) */
+Datum
+chi_square_combine(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1))
+	{
+		Moments *into = PG_GETARG_MOMENTS(0);
+		Moments *from = PG_GETARG_MOMENTS(1);
+		int		 cells = into->arms.count;
+
+		for (int i = 0; i < from->arms.count; i++)
+		{
+			const Arm *cell = moments_arm(from, i);
+
+			cells += moments_find(into, cell->label, arm_label_length(cell)) < 0;
+		}
+		check_cells(cells);
+	}
+	return moments_combine(fcinfo);
 }
 
 static int

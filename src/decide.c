@@ -1,6 +1,6 @@
 /*
  * decide.c
- *		Checked arguments of decide(), which is written in SQL: sql/65-decide.sql.
+ *		Checked arguments of decide(), which is written in SQL: sql/47-decide.sql.
  */
 #include "postgres.h"
 
@@ -12,6 +12,7 @@
 
 PG_FUNCTION_INFO_V1(metric_result);
 PG_FUNCTION_INFO_V1(decide_check);
+PG_FUNCTION_INFO_V1(decide_number);
 
 #define METRIC_RESULT_COLUMNS 7
 
@@ -94,4 +95,11 @@ decide_check(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(7))
 		check_range(fcinfo, 7, "srm_p_value", 0.0, 1.0);
 	PG_RETURN_BOOL(true);
+}
+
+/* decide_number(number): as a reader wants it, where float8's own text has up to 17 digits */
+Datum
+decide_number(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%.6g", PG_GETARG_FLOAT8(0))));
 }

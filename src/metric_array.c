@@ -22,11 +22,19 @@ typedef struct MetricTypes
 	Oid	 types[FUNC_MAX_ARGS];
 } MetricTypes;
 
+/* A NULL needs no type; any other literal in quotes might be anything. */
 static void
-check_type(Oid type, int position)
+check_type(Oid type, bool null, int position)
 {
 	switch (type)
 	{
+		case UNKNOWNOID:
+			if (null)
+				return;
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("metric %d is a quoted literal, which has no type", position),
+					 errhint("Leave out the quotes, or cast it to float8.")));
 		case FLOAT8OID:
 		case FLOAT4OID:
 		case INT8OID:
@@ -61,7 +69,7 @@ read_types(FunctionCallInfo fcinfo)
 		Oid type = get_fn_expr_argtype(fcinfo->flinfo, i);
 
 		types->types[i] = OidIsValid(type) ? getBaseType(type) : type;
-		check_type(types->types[i], i + 1);
+		check_type(types->types[i], PG_ARGISNULL(i), i + 1);
 		if (types->types[i] != FLOAT8OID)
 			types->all_float8 = false;
 	}

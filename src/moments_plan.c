@@ -25,6 +25,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "optimizer/planmain.h"
 #include "optimizer/planner.h"
 #include "optimizer/prep.h"
 #include "optimizer/tlist.h"
@@ -393,11 +394,33 @@ find_seq_scan(List *paths)
 	return NULL;
 }
 
+/*
+ * A cached plan is made anew when one of its functions changes.  PostgreSQL knows
+ * of the aggregates; what we have looked at beneath them, it has not.
+ */
+static void
+depend_on_aggregate(PlannerInfo *root, Oid aggregate)
+{
+	HeapTuple		  tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	Form_pg_aggregate form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggregate);
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	record_plan_function_dependency(root, form->aggtransfn);
+	record_plan_function_dependency(root, form->aggcombinefn);
+	ReleaseSysCache(tuple);
+}
+
 static Plan *
 plan_moments_scan(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, List *clauses,
 				  List *custom_plans)
 {
 	CustomScan *scan = makeNode(CustomScan);
+	ListCell   *lc;
+
+	foreach(lc, path->path.pathtarget->exprs)
+		depend_on_aggregate(root, lfirst_node(Aggref, lc)->aggfnoid);
 
 	scan->scan.plan.targetlist = tlist;
 	scan->custom_scan_tlist = copyObject(tlist);

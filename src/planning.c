@@ -33,6 +33,7 @@ PG_FUNCTION_INFO_V1(power_ratio);
 PG_FUNCTION_INFO_V1(sample_size_ratio);
 PG_FUNCTION_INFO_V1(mde_ratio);
 PG_FUNCTION_INFO_V1(duration);
+PG_FUNCTION_INFO_V1(how_long_still_check);
 
 typedef enum Metric
 {
@@ -89,6 +90,7 @@ find_argument(const Arguments *arguments, const char *name)
 #define UNITS_MAX  1e15
 #define RATIO_MAX  1e6
 #define ALPHA_MIN  1e-8
+#define ALPHA_MAX  0.9999
 
 /* Fewer than one unit in UNITS_MAX. */
 #define PROPORTION_MIN 1e-15
@@ -347,6 +349,11 @@ design_arguments(const Arguments *arguments, Metric metric, const Baseline *base
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("alpha of one test must be at least %g, not %g", ALPHA_MIN, design.alpha),
 				 errhint("alpha is divided by the number of treatments and of metrics.")));
+	if (design.alpha > ALPHA_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("alpha of one test must be at most %g, not %.15g", ALPHA_MAX, design.alpha),
+				 errhint("alpha is the rate of false positives: 0.05 is 5 %%.")));
 	design.alternative = alternative_argument(fcinfo, find_argument(arguments, "alternative"));
 	return design;
 }
@@ -626,4 +633,18 @@ duration(PG_FUNCTION_ARGS)
 		values[3] = Int32GetDatum((int32) Max(0.0, days - arrivals.count));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
+}
+
+/* how_long_still_check(days_so_far, whole_weeks): true, or an error */
+Datum
+how_long_still_check(PG_FUNCTION_ARGS)
+{
+	if (!PG_ARGISNULL(0) && PG_GETARG_INT32(0) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("days_so_far must not be negative, but is %d", PG_GETARG_INT32(0)),
+				 errhint("It is the number of days since the first units came: 0 with arrivals, if "
+						 "none have.")));
+	require_argument(fcinfo, 1, "whole_weeks");
+	PG_RETURN_BOOL(true);
 }

@@ -9,6 +9,7 @@
 
 #include <gsl/gsl_roots.h>
 
+#include "miscadmin.h"
 #include "noncentral.h"
 #include "stats.h"
 
@@ -184,28 +185,37 @@ excess_power(double x, void *parameters)
 	double			units = solve_units ? exp(x) : e->units;
 	double			effect = solve_units ? e->effect : effect_at(e->design, x);
 
+	/* a quantile of 1e5, of a few units of unequal variances, takes half a second */
+	CHECK_FOR_INTERRUPTS();
 	return fixed_power(e->design, units, effect) - e->target;
 }
 
-/* The root between a low x, without the power, and a high one, with it (Brent 1973). */
+/*
+ * The root between a low x, without the power, and a high one, with it (Brent
+ * 1973); one of them, if rounding has put the root beyond.  GSL's solver has its
+ * memory from us, where an error frees it.
+ */
 static double
 solve(Equation *equation, double low, double high)
 {
-	gsl_function	  f = {excess_power, equation};
-	gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
-	double			  root;
+	gsl_function	 f = {excess_power, equation};
+	gsl_root_fsolver solver = {.type = gsl_root_fsolver_brent};
 
-	gsl_root_fsolver_set(solver, &f, low, high);
+	if (excess_power(low, equation) >= 0.0)
+		return low;
+	if (excess_power(high, equation) <= 0.0)
+		return high;
+
+	solver.state = palloc0(solver.type->size);
+	gsl_root_fsolver_set(&solver, &f, low, high);
 	for (int i = 0; i < 100; i++)
 	{
-		gsl_root_fsolver_iterate(solver);
-		if (fabs(gsl_root_fsolver_x_upper(solver) - gsl_root_fsolver_x_lower(solver)) <=
-			1e-15 * fabs(gsl_root_fsolver_root(solver)))
+		gsl_root_fsolver_iterate(&solver);
+		if (fabs(solver.x_upper - solver.x_lower) <= 1e-15 * fabs(solver.root))
 			break;
 	}
-	root = gsl_root_fsolver_root(solver);
-	gsl_root_fsolver_free(solver);
-	return root;
+	pfree(solver.state);
+	return solver.root;
 }
 
 /*

@@ -284,16 +284,21 @@ sequential_result(FunctionCallInfo fcinfo, const int64 *observed, const double *
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(row_descriptor(fcinfo), values, nulls)));
 }
 
+/* Beyond these it is a mistake, and gamma functions of it are out of range. */
+#define CONCENTRATION_MIN 1e-100
+#define CONCENTRATION_MAX 1e100
+
 static double
 read_concentration(FunctionCallInfo fcinfo, int number)
 {
 	double concentration = PG_GETARG_FLOAT8(number);
 
-	if (!(isfinite(concentration) && concentration > 0.0))
+	if (!(concentration >= CONCENTRATION_MIN && concentration <= CONCENTRATION_MAX))
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("concentration must be a positive number, not %g", concentration),
+			 errmsg("concentration must be a positive number, from %g to %g, not %g",
+					CONCENTRATION_MIN, CONCENTRATION_MAX, concentration),
 			 errhint("The larger it is, the smaller the mismatches the test looks for; 10000 suits "
 					 "shares that are off by half a percentage point.")));
 	return concentration;

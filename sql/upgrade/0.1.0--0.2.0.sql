@@ -123,3 +123,26 @@ DROP FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz);
 DROP FUNCTION first_exposure_accum(first_exposure_result, text, timestamptz, text[]);
 DROP FUNCTION first_exposure_combine(first_exposure_result, first_exposure_result);
 
+-- 26-chi-square: too many cells found where workers merge theirs.
+
+CREATE FUNCTION chi_square_combine(moments, moments) RETURNS moments
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION chi_square_combine(moments, moments) IS 'aggregate combine function';
+
+CREATE OR REPLACE AGGREGATE chi_square(variant text, category text) (
+	SFUNC = chi_square_accum, STYPE = moments, SSPACE = 512,
+	COMBINEFUNC = chi_square_combine, FINALFUNC = chi_square_final, PARALLEL = SAFE
+);
+
+-- 45-planning: how_long_still checks its arguments.
+
+CREATE FUNCTION how_long_still_check(integer, boolean) RETURNS boolean
+LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION how_long_still_check(integer, boolean) IS 'checks the arguments of how_long_still()';
+
+-- 46-metric_result: reasons with six digits.
+
+CREATE FUNCTION decide_number(float8) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION decide_number(float8) IS 'a number with six digits, as decide() has it in its reasons';
+

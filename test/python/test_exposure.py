@@ -441,6 +441,9 @@ ERRORS = [
     ("exposure_health('log1', 'id', 'v', 'at', '{a,b}', assignments => 'log1', assigned_variant => 'arm')", "42703", 'column "arm"', "The columns are"),
     ("person_exposures('log1', 'id', 'v', 'at', 'log1', 'id', 'who', 'at')", "42703", 'column "who"', "The columns are"),
     ("srm_sequential('{1,2}', '{1,1}', 0)", "22023", "concentration", "10000"),
+    ("srm_sequential('{1,2}', '{1,1}', 1e-320)", "22023", "concentration", "10000"),
+    ("srm_sequential('{1,2}', '{1,1}', 1e101)", "22023", "concentration", "10000"),
+    ("srm_sequential('{1,2}', '{1,1}', 'NaN')", "22023", "concentration", "10000"),
     ("srm_sequential('{1,-2}', '{1,1}', 1)", "22023", "observed[2]", "counts"),
     ("srm_sequential('{1,2,3}', '{1,1}', 1)", "22023", "observed has 3 elements", "one weight per count"),
 ]

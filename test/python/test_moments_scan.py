@@ -1,7 +1,13 @@
 """The scan of expstat's own against PostgreSQL's: random tables to the last bit, and beside other sessions."""
 
+import os
+import pathlib
 import random
+import re
+import subprocess
+import tempfile
 import threading
+import time
 
 import psycopg2
 import pytest
@@ -312,3 +318,223 @@ def test_buffers_and_pins_are_given_back(scan, experiment):
     session.run("DELETE FROM scan_units WHERE y = 'NaN'")
     session.run("VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) scan_units")
     assert session.one(WELCH).n == 1000
+
+
+# --- the row that an UPDATE finds changed under it: EvalPlanQual ---------------------------------
+
+@pytest.fixture
+def targets(db):
+    """Rows to write results to, with a bound for the units that count."""
+    db.run("DROP TABLE IF EXISTS scan_targets")
+    db.run("CREATE TABLE scan_targets (id int PRIMARY KEY, bound float8, n bigint, estimate float8)")
+    db.run("INSERT INTO scan_targets VALUES (1, 1000, NULL, NULL), (2, 500, NULL, NULL)")
+    yield "scan_targets"
+    db.run("DROP TABLE IF EXISTS scan_targets")
+
+
+STATE = "(SELECT (c).n, (c).estimate FROM (SELECT welch_t(y, variant) AS c FROM scan_units%s) AS w)"
+RECHECKED = {
+    # a state beside the row: it is that of the statement's snapshot, computed once
+    "from": "UPDATE scan_targets AS t SET n = s.n, estimate = s.estimate FROM " + STATE % "" + " AS s WHERE t.bound < 1e6 RETURNING t.*",
+    # a state of the row, for the bound that it has now
+    "subquery": "UPDATE scan_targets AS t SET (n, estimate) = " + STATE % " WHERE y <= t.bound" + " WHERE t.bound < 1e6 RETURNING t.*",
+    # a state that decides whether the row is still one of those to be changed
+    "condition": "UPDATE scan_targets AS t SET n = 7 WHERE (SELECT ((welch_t(y, variant)).n) FROM scan_units WHERE y <= t.bound) > 300"
+                 " RETURNING t.*",
+    "lateral": "UPDATE scan_targets AS t SET n = s.n FROM scan_targets AS o, LATERAL " + STATE % " WHERE y <= o.bound" +
+               " AS s WHERE t.id = o.id RETURNING t.*",
+    "delete": "DELETE FROM scan_targets AS t USING " + STATE % "" + " AS s WHERE t.bound < s.n + 1 RETURNING t.*, s.n, s.estimate",
+    "lock": "SELECT t.*, s.n, s.estimate FROM scan_targets AS t, " + STATE % "" + " AS s WHERE t.bound < 1e6 FOR UPDATE OF t",
+    "merge": "MERGE INTO scan_targets AS t USING (SELECT 1 AS id, s.* FROM " + STATE % "" + " AS s) AS s ON t.id = s.id"
+             " WHEN MATCHED AND t.bound > 1500 THEN UPDATE SET n = s.n, estimate = s.estimate WHEN MATCHED THEN UPDATE SET n = 0",
+}
+
+
+def result_beside_a_change(db, waiter, writer, query):
+    """Of a query that waits for a row which is changed, as all units are, and committed meanwhile: its rows, and the table's."""
+    db.run("UPDATE scan_units SET y = unit")
+    db.run("DELETE FROM scan_targets")
+    db.run("INSERT INTO scan_targets VALUES (1, 1000, NULL, NULL), (2, 500, NULL, NULL)")
+    got = []
+
+    def wait():
+        try:
+            with waiter.connection.cursor() as cursor:
+                cursor.execute(query)
+                got.append(sorted(cursor.fetchall(), key=str) if cursor.description else None)
+        except psycopg2.Error as e:  # for the main thread
+            got.append(e)
+
+    thread = threading.Thread(target=wait)
+    writer.run("BEGIN")
+    try:
+        writer.run("UPDATE scan_targets SET bound = bound + 600 WHERE id = 1")
+        writer.run("UPDATE scan_units SET y = y + 100000")
+        thread.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s"
+        while thread.is_alive() and not db.one(waiting, waiter.connection.info.backend_pid):
+            time.sleep(0.01)
+        assert thread.is_alive(), ("it did not wait", got)
+    finally:
+        writer.run("COMMIT")
+        thread.join()
+    return got[0], db.rows("SELECT * FROM scan_targets ORDER BY id")
+
+
+# The units are those of the statement's snapshot, the row's bound is what was committed meanwhile.
+@pytest.mark.parametrize("statement, first", [
+    ("from", (1, 1600, 1000, 1000)), ("subquery", (1, 1600, 800, 800)), ("condition", (1, 1600, 7, None)), ("lateral", (1, 1600, 500, None)),
+    ("delete", (1, 1600, None, None)), ("lock", (1, 1600, None, None)), ("merge", (1, 1600, 1000, 1000))])
+def test_a_row_that_changed_meanwhile(db, scan, experiment, targets, statement, first):
+    """It is checked again, and states that depend on it are computed again, as by a sequential scan."""
+    query = RECHECKED[statement]
+    writer = scan()
+    ours, theirs = scan(), scan(enabled=False)
+    assert uses_scan(ours, query) and not uses_scan(theirs, query)
+    answer = result_beside_a_change(db, ours, writer, query)
+    assert answer == result_beside_a_change(db, theirs, writer, query)
+    assert tuple(answer[1][0]) == first, answer
+
+
+# --- beside other extensions -------------------------------------------------------------------
+
+HOOK = r"""
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "optimizer/planner.h"
+
+PG_MODULE_MAGIC;
+
+void _PG_init(void);
+
+static create_upper_paths_hook_type next_hook = NULL;
+
+static void
+hook(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output, void *extra)
+{
+    if (next_hook)
+        next_hook(root, stage, input, output, extra);
+    if (stage == UPPERREL_GROUP_AGG)
+        ereport(NOTICE, (errmsg("the other hook was called")));
+}
+
+void
+_PG_init(void)
+{
+    next_hook = create_upper_paths_hook;
+    create_upper_paths_hook = hook;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def other_module():
+    """The path of a library with a hook in the same place, which the server can read."""
+    with tempfile.TemporaryDirectory(prefix="expstat_hook_") as directory:
+        os.chmod(directory, 0o755)
+        source, library = pathlib.Path(directory, "hook.c"), pathlib.Path(directory, "hook.so")
+        source.write_text(HOOK)
+        include = subprocess.run([os.environ.get("PG_CONFIG", "pg_config"), "--includedir-server"], check=True, text=True,
+                                 stdout=subprocess.PIPE).stdout.strip()
+        subprocess.run(["gcc", "-shared", "-fPIC", "-I", include, "-o", library, source], check=True)
+        library.chmod(0o755)
+        yield library
+
+
+@pytest.mark.parametrize("order", ["ours first", "ours last"])
+def test_a_hook_of_another_extension_is_called_too(fresh, experiment, other_module, order):
+    for library in ["expstat", str(other_module)][:: 1 if order == "ours first" else -1]:
+        fresh.run("LOAD '%s'" % library)
+    answers = []
+    for enabled in ("on", "off"):
+        fresh.run("SET expstat.enable_moments_scan = %s" % enabled)
+        del fresh.connection.notices[:]
+        assert uses_scan(fresh, WELCH) == (enabled == "on")
+        assert [n for n in fresh.connection.notices if "the other hook was called" in n]
+        answers.append(fresh.one(WELCH))
+    assert answers[0] == answers[1]
+
+
+def test_auto_explain(fresh, experiment):
+    """Hooks of the executor, with instrumentation."""
+    for statement in ("LOAD 'expstat'", "LOAD 'auto_explain'", "SET expstat.enable_moments_scan = on", "SET max_parallel_workers_per_gather = 0",
+                      "SET auto_explain.log_min_duration = 0", "SET auto_explain.log_analyze = on", "SET auto_explain.log_buffers = on",
+                      "SET auto_explain.log_nested_statements = on", "SET client_min_messages = log"):
+        fresh.run(statement)
+    del fresh.connection.notices[:]
+    fresh.one(WELCH)
+    plan = "".join(fresh.connection.notices)
+    assert re.search(r"Custom Scan \(MomentsScan\).* rows=1(\.00)? loops=1", plan)
+    assert re.search(r"Seq Scan on scan_units .* rows=2000(\.00)? loops=1", plan)
+
+
+# --- a prepared statement, and what happens to what it calls --------------------------------------
+
+@pytest.fixture
+def prepared(db):
+    """In a database of its own, with the scan in the cached plan of the statement `answer`."""
+    name = db.one("SELECT current_database()") + "_prepared"
+    db.run("CREATE DATABASE %s TEMPLATE template0" % name)
+    session = Db(name)
+    for statement in ("CREATE EXTENSION expstat", "LOAD 'expstat'", "SET expstat.enable_moments_scan = on",
+                      "SET plan_cache_mode = force_generic_plan",
+                      "CREATE TABLE units AS SELECT i::float8 AS y, (i % 2)::text AS variant FROM generate_series(1, 3000) AS i", "ANALYZE units",
+                      "PREPARE answer AS SELECT (c).n, (c).estimate FROM (SELECT welch_t(y, variant) AS c FROM units) AS w"):
+        session.run(statement)
+    assert tuple(session.one("EXECUTE answer")) == (1500, 1500) and uses_scan(session, "EXECUTE answer")
+    yield session
+    session.close()
+    db.run("DROP DATABASE %s WITH (FORCE)" % name)
+
+
+WELCH_AGGREGATE = ("CREATE OR REPLACE AGGREGATE welch_t(metric float8, variant text) (SFUNC = %s, STYPE = moments,"
+                   " COMBINEFUNC = %s, FINALFUNC = welch_t_final, PARALLEL = SAFE)")
+
+
+def test_an_aggregate_is_replaced_under_a_cached_plan(prepared):
+    prepared.run("CREATE FUNCTION doubled(moments, float8, text) RETURNS moments LANGUAGE sql AS 'SELECT moments_accum($1, 2 * $2, $3)'")
+    prepared.run(WELCH_AGGREGATE % ("doubled", "moments_combine"))
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 3000) and not uses_scan(prepared, "EXECUTE answer")
+    prepared.run(WELCH_AGGREGATE % ("moments_accum", "moments_combine"))
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+
+
+@pytest.mark.parametrize("signature, body, expected", [
+    ("moments_accum(moments, float8, text)", "SELECT moments_accum($1, 2 * $2, $3, NULL::text)", (1500, 3000)),
+    ("moments_combine(moments, moments)", "SELECT $1", (1500, 1500))])
+def test_its_functions_are_replaced_under_a_cached_plan(prepared, signature, body, expected):
+    prepared.run("CREATE OR REPLACE FUNCTION %s RETURNS moments LANGUAGE sql AS '%s'" % (signature, body))
+    assert tuple(prepared.one("EXECUTE answer")) == expected and not uses_scan(prepared, "EXECUTE answer")
+
+
+def test_the_extension_goes_and_comes_under_a_cached_plan(prepared):
+    prepared.run("DROP EXTENSION expstat")
+    assert prepared.error("EXECUTE answer").pgcode == "42883"
+    prepared.run("CREATE EXTENSION expstat")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+    prepared.run("CREATE SCHEMA elsewhere")
+    prepared.run("ALTER EXTENSION expstat SET SCHEMA elsewhere")
+    assert prepared.error("EXECUTE answer").pgcode == "42883"    # not in the path, as without a plan
+    prepared.run("SET search_path = public, elsewhere")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+
+
+def test_an_update_of_the_extension_under_a_cached_plan(prepared):
+    prepared.run("DROP EXTENSION expstat")
+    prepared.run("CREATE EXTENSION expstat VERSION '0.1.0'")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+    prepared.run("ALTER EXTENSION expstat UPDATE")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500) and uses_scan(prepared, "EXECUTE answer")
+
+
+def test_the_table_changes_under_a_cached_plan(prepared):
+    for change in ("ALTER TABLE units ADD COLUMN z int", "ALTER TABLE units ALTER variant TYPE varchar(5)", "ALTER TABLE units ALTER y TYPE real",
+                   "ALTER TABLE units ALTER y TYPE numeric"):
+        prepared.run(change)
+        assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500)
+        assert uses_scan(prepared, "EXECUTE answer") == ("numeric" not in change)
+    prepared.run("DROP TABLE units")
+    assert prepared.error("EXECUTE answer").pgcode == "42P01"
+    prepared.run("CREATE TABLE units AS SELECT 'x' AS filler, (i % 2)::text AS variant, i::real AS y FROM generate_series(1, 3000) AS i")
+    assert tuple(prepared.one("EXECUTE answer")) == (1500, 1500)

@@ -35,6 +35,17 @@ SELECT chi_square('{{1,2},{-3,4}}'::bigint[]);
 SELECT chi_square('{{9223372036854775807,2},{3,4}}'::bigint[]);
 SELECT chi_square(repeat('x', 200), repeat('y', 52));
 SELECT chi_square('v', i::text) FROM generate_series(1, 1001) i;
+-- The same where no part of the table has so many.
+CREATE TABLE partitioned (variant text, category text) PARTITION BY LIST (variant);
+CREATE TABLE partition_a PARTITION OF partitioned FOR VALUES IN ('a');
+CREATE TABLE partition_b PARTITION OF partitioned FOR VALUES IN ('b');
+INSERT INTO partitioned SELECT v, i::text FROM generate_series(1, 501) i, (VALUES ('a'), ('b')) t (v);
+SET enable_partitionwise_aggregate = on;
+EXPLAIN (COSTS OFF) SELECT chi_square(variant, category) FROM partitioned;
+SELECT chi_square(variant, category) FROM partitioned;
+SELECT r.df, r.n FROM (SELECT chi_square(variant, category) AS r FROM partitioned WHERE category <> '501') q, LATERAL (SELECT (q.r).*) r;
+RESET enable_partitionwise_aggregate;
+DROP TABLE partitioned;
 SELECT chi_square_final(moments_agg(1, 'a'));
 -- A label cut within a character is none.
 SELECT chi_square_final('{"version": 1, "metrics": 0, "variants": {"1:é": {"n": 5, "mean": [], "comoments": []}}}');

@@ -35,6 +35,14 @@ FROM decide(metric_result('revenue', 'primary', pg_temp.result(0.05, 0.03))
 SELECT alpha, d.* FROM unnest('{0.01,0.05}'::float8[]) AS alpha,
 	 decide(ARRAY[metric_result('revenue', 'primary', pg_temp.result(0.05, 0.03))], alpha => alpha) AS d;
 SELECT d.* FROM decide(ARRAY[metric_result('revenue', 'primary', pg_temp.result(1e12, 0.001))]) AS d;
+-- Numbers as a reader wants them, whatever the session's digits: 0.1 + 0.2 is 0.30000000000000004.
+SET extra_float_digits = 3;
+SELECT d.*
+FROM (SELECT moments_agg(CASE WHEN i % 2 = 0 THEN 1.0 / (1 + i % 3) ELSE i % 4 - 2 END, CASE WHEN i % 2 = 0 THEN 't' ELSE 'control' END) AS m
+	  FROM generate_series(1, 600) AS i) AS s, welch_t(m) AS c,
+	 decide(ARRAY[metric_result('balance', 'primary', c), metric_result('debts', 'guardrail', c, better => 'lower', margin => 0.1 + 0.2::float8)],
+			srm_p_value => 1e-4 / 3) AS d;
+RESET extra_float_digits;
 -- Two treatments share alpha.
 SELECT pg_temp.say('two', metric_result('revenue', 'primary', pg_temp.result(0.05, 0.03)),
 	metric_result('revenue', 'primary', pg_temp.result(0.05, 0.02, variant => 'b')));

@@ -64,6 +64,8 @@ SELECT * FROM sample_size_proportion((SELECT moments_agg(0, 'a') FROM generate_s
 SELECT sample_size_mean(NULL::moments, effect => 0.1);
 SELECT r.* FROM how_long_still((SELECT moments_agg(1, 'a')), 10, 0.02) AS r \gx
 SELECT count(*) FROM how_long_still(NULL, 10, 0.02) AS r;
+-- Not begun, and not known since when.
+SELECT days_so_far, days_still FROM past, unnest('{0,NULL}'::integer[]) AS days, how_long_still(m, days, 0.02, true, arrivals => '{10}');
 SELECT effect FROM mde_proportion(n_control => 2, proportion => 0.5);
 SELECT power FROM power_mean(n_control => 1, effect => 1, sd => 1);
 
@@ -86,6 +88,8 @@ SELECT sample_size_mean(effect => 0.1, sd => 1, relative => true);
 SELECT sample_size_mean(effect => 1, sd => 1, power => 1);
 SELECT sample_size_mean(effect => 1, sd => 1, power => 0.04);
 SELECT sample_size_mean(effect => 1, sd => 1, alpha => 5);
+SELECT sample_size_mean(effect => 1, sd => 1, alpha => 1e-9);
+SELECT sample_size_mean(effect => -29, sd => 3, power => 0.9999999999998, alpha => 0.99999999995, alternative => 'less');
 SELECT sample_size_mean(effect => 1, sd => 1, ratio => 0);
 SELECT sample_size_mean(effect => 1, sd => 1, variants => 1);
 SELECT sample_size_mean(effect => 1, sd => 1, metrics => 0);
@@ -103,3 +107,8 @@ SELECT duration(10, '{}');
 SELECT duration(10, '{1, -1}');
 SELECT duration(10, '{1}', share => 2);
 SELECT how_long_still(m, 0, 0.02) FROM past;
+SELECT how_long_still(m, -3, 0.02) FROM past;
+SELECT how_long_still(m, -3, 0.02, arrivals => '{10}') FROM past;
+SELECT how_long_still(NULL, -3, 0.02);
+SELECT how_long_still(m, 10, 0.02, whole_weeks => NULL) FROM past;
+SELECT how_long_still(m, 10, 'NaN') FROM past;

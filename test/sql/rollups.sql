@@ -43,6 +43,21 @@ FROM (SELECT moments_agg(m) AS m FROM rollups) r, moments_summary(r.m) s
 	JOIN (SELECT variant, count(DISTINCT user_id) AS units FROM units GROUP BY variant) u USING (variant)
 WHERE s.metric = 1;
 
+-- A NULL in the key: refused by a primary key, one cell under NULLS NOT DISTINCT, and twice as many units under UNIQUE alone.
+CREATE TEMP TABLE keyed (cohort date, platform text, m moments NOT NULL, UNIQUE NULLS NOT DISTINCT (cohort, platform));
+CREATE TEMP TABLE doubled (cohort date, platform text, m moments NOT NULL, UNIQUE (cohort, platform));
+CREATE FUNCTION load_unknown(target regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('INSERT INTO %s AS r SELECT ''2026-03-01'', NULL, moments_agg(revenue, variant) FROM units WHERE user_id = 1 '
+				   'ON CONFLICT (cohort, platform) DO UPDATE SET m = excluded.m', target);
+END
+$$;
+SELECT load_unknown('keyed'), load_unknown('doubled') FROM generate_series(1, 2);
+SELECT (SELECT sum(s.n) FROM keyed, moments_summary(m) s) AS keyed, (SELECT sum(s.n) FROM doubled, moments_summary(m) s) AS doubled;
+\set VERBOSITY sqlstate
+INSERT INTO rollups SELECT 'checkout', '2026-03-01', NULL, m FROM keyed;
+\set VERBOSITY default
+
 -- May these be merged?
 SELECT * FROM cohort_overlaps('units', 'user_id', '{cohort,Platform,variant}', within => '{experiment}');
 CREATE TEMP TABLE user_days AS

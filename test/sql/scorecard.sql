@@ -70,7 +70,8 @@ SELECT moments_diagonal_agg(ys, v) FROM (VALUES (NULL::float8[], 'x')) r (ys, v)
 SELECT metric_array(1::int2, 2, 3::bigint, 4.5, 5.5::float4, 6.5::float8, true, NULL::int);
 SELECT metric_array(m1, m2) = ARRAY[m1, m2]::float8[] FROM (VALUES (1e300::float8, 2), (-0.0, NULL)) r (m1, m2);
 SELECT metric_array(1, 'two'::text);
-SELECT metric_array(1, NULL);
+SELECT metric_array(1, NULL), metric_array(NULL);
+SELECT metric_array(1, '2');
 SELECT metric_array(VARIADIC ARRAY[1.5, 2]);
 SELECT moments_diagonal_agg(ARRAY[1, 'NaN'::float8], 'x');
 SELECT moments_diagonal_agg(ARRAY[1, '-Infinity'::float8], 'x');
@@ -86,9 +87,16 @@ CREATE AGGREGATE pg_temp.wrong_agg(float8, float8, text) (SFUNC = moments_accum,
 	INITCOND = '{"version": 2, "metrics": 2, "variants": {"x": {"n": 1, "mean": [1, 2], "squares": [0, 0]}}}');
 SELECT pg_temp.wrong_agg(1, 2, 'x');
 
+-- A state that only counts has no metric to compare.
+SELECT count(*) FROM scorecard('{"version": 1, "metrics": 0, "variants": {"x": {"n": 2, "mean": [], "comoments": []}}}');
+SELECT welch_t('{"version": 1, "metrics": 0, "variants": {"x": {"n": 2, "mean": [], "comoments": []}}}'::moments);
 -- Both text forms are read for ever; what they cannot hold is refused.
+SELECT '{"version": 2, "metrics": 2, "variants": {"x": {"n": 2, "mean": [1, 2]}}}'::moments;
 \set VERBOSITY terse
 SELECT '{"version": 2, "metrics": 2, "variants": {"x": {"n": 2, "mean": [1, 2], "squares": [0.5, 8]}}}'::moments;
+-- The forms that the hint shows are right.
+SELECT '{"version": 1, "metrics": 1, "variants": {"control": {"n": 2, "mean": [1.5], "comoments": [0.5]}}}'::moments;
+SELECT '{"version": 2, "metrics": 2, "variants": {"control": {"n": 2, "mean": [1.5, 3], "squares": [0.5, 2]}}}'::moments;
 SELECT '{"version": 2, "metrics": 1, "variants": {}}'::moments;
 SELECT '{"version": 2, "metrics": 1001, "variants": {}}'::moments;
 SELECT '{"version": 3, "metrics": 2, "variants": {}}'::moments;

@@ -1,41 +1,5 @@
 -- The metrics of an experiment together: ship, do not ship, or keep running.
 
-CREATE TYPE metric_result AS (
-	metric text,
-	role text,
-	result comparison,
-	better text,
-	margin float8,
-	relative boolean,
-	weight float8
-);
-COMMENT ON TYPE metric_result IS 'the result of a metric and its role in a decision';
-
-CREATE FUNCTION metric_result(
-	metric text,
-	role text,
-	result comparison,
-	better text DEFAULT 'higher',
-	margin float8 DEFAULT NULL,
-	relative boolean DEFAULT false,
-	weight float8 DEFAULT 1
-) RETURNS metric_result
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION metric_result(text, text, comparison, text, float8, boolean, float8) IS
-'a metric''s result for decide(): role primary, secondary or guardrail; higher or lower is better; the margin by which a guardrail may get worse';
-
-CREATE FUNCTION decide_check(bigint, float8, text, float8, float8, float8, bigint, float8) RETURNS boolean
-LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME';
-COMMENT ON FUNCTION decide_check(bigint, float8, text, float8, float8, float8, bigint, float8) IS
-'checks the arguments of decide()';
-
-CREATE TYPE decision AS (
-	variant text,
-	decision text,
-	reasons text
-);
-COMMENT ON TYPE decision IS 'ship, do not ship or keep running a variant, and why';
-
 CREATE FUNCTION decide(
 	results metric_result[],
 	alpha float8 DEFAULT 0.05,
@@ -105,7 +69,7 @@ judged AS (
 				ELSE 'open' END AS status,
 		   least(c.n, c.n_control) AS smaller_arm,
 		   coalesce(CASE WHEN abs(c.lift) < 1e6 THEN to_char(100 * c.lift, 'FMSG999999990.00') || ' %' END,
-					'difference ' || c.diff::text, 'no estimate') AS change,
+					'difference ' || decide_number(c.diff), 'no estimate') AS change,
 		   CASE WHEN c.p_adjusted IS NULL THEN 'no p-value'
 				WHEN c.p_adjusted < 0.0001 THEN 'adjusted p < 0.0001'
 				ELSE 'adjusted p = ' || round(c.p_adjusted::numeric, 4) END AS evidence
@@ -125,7 +89,7 @@ worded AS (
 										  ELSE 'shows no effect yet' END,
 							j.change, j.evidence) END AS sentence
 	FROM (SELECT j.*, CASE WHEN j.relative THEN to_char(100 * j.margin, 'FM999999990.00') || ' %'
-						   ELSE j.margin::text END AS margin_text
+						   ELSE decide_number(j.margin) END AS margin_text
 		  FROM judged AS j) AS j
 ),
 variants AS (
@@ -160,7 +124,7 @@ SELECT d.variant, d.decision,
 	   concat_ws(E'\n',
 		   CASE WHEN d.srm_failed THEN
 				format('do not trust the numbers: the split is not the planned one (SRM p = %s)',
-					   srm_p_value) END,
+					   decide_number(srm_p_value)) END,
 		   CASE WHEN d.few THEN
 				format('too few units: %s in the smaller arm, fewer than %s', d.smallest_arm, min_n) END,
 		   CASE WHEN d.odd THEN
