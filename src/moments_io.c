@@ -7,7 +7,6 @@
  */
 #include "moments_fmgr.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "common/hashfn.h"
@@ -29,41 +28,6 @@ PG_FUNCTION_INFO_V1(moments_to_jsonb);
 PG_FUNCTION_INFO_V1(moments_eq);
 PG_FUNCTION_INFO_V1(moments_ne);
 PG_FUNCTION_INFO_V1(moments_hash);
-
-/*
- * Refuse co-moments that no rows have: |C_ij| <= sqrt(C_ii C_jj) (Cauchy and
- * Schwarz).  Those of rows are the products of rounded deviations, added up, so
- * they keep to it but for the rounding of products and sums, at most some
- * DBL_EPSILON for every unit, and for products that underflow.  Whoever computes
- * a state elsewhere and writes it with seven digits is let in, too.
- */
-static void
-check_comoments(const Moments *m, const Arm *arm, int errorcode)
-{
-	const double *c = moments_comoments(m, arm);
-	double		  n = (double) arm->n;
-	double		  tolerance = 1.0 + 1e-6 + 16.0 * DBL_EPSILON * n;
-	double		 *roots = palloc(m->metrics * sizeof(double));
-
-	for (int i = 0; i < m->metrics; i++)
-	{
-		roots[i] = sqrt(moments_squares(m, arm, i) + n * DBL_MIN);
-		for (int j = 0; j < i; j++)
-		{
-			if (fabs(c[packed_index(i, j)]) > tolerance * roots[i] * roots[j])
-				ereport(
-					ERROR,
-					(errcode(errorcode),
-					 errmsg("invalid moments: variant \"%.*s\" has a co-moment of %g for metrics "
-							"%d and %d, whose sums of squares are %g and %g",
-							arm_label_length(arm), arm->label, c[packed_index(i, j)], j + 1, i + 1,
-							moments_squares(m, arm, j), moments_squares(m, arm, i)),
-					 errhint("A co-moment is at most the square root of the product of the two "
-							 "sums of squares.")));
-		}
-	}
-	pfree(roots);
-}
 
 /*
  * What both readers do with an arm that they have filled in: bring it into its
@@ -105,8 +69,6 @@ check_arm(const Moments *m, Arm *arm, int errorcode)
 							"metric %d with n = " INT64_FORMAT,
 							arm_label_length(arm), arm->label, squares, i + 1, arm->n)));
 	}
-	if (m->shape == MOMENTS_FULL)
-		check_comoments(m, arm, errorcode);
 }
 
 static void

@@ -157,18 +157,6 @@ def test_binary_round_trip(db, states):
     assert db.copy_out("SELECT id, m FROM arrived ORDER BY id") == sent
 
 
-@pytest.mark.parametrize("y", ["1 + i % 2", "sin(i)", "1e12 + i % 7", "CASE WHEN i = 1 THEN 1e12 ELSE sin(i) END", "i * 1e-170", "(i % 5) * 7e-323",
-                               "1e-154 + i * 1e-160", "i * 1e140", "7"])
-def test_metrics_that_depend_on_each_other_are_read_again(db, y):
-    """A correlation of 1 or -1, but for rounding, however large, small or far from 0 the values are; in one state and merged."""
-    query = ("SELECT moments_agg(ARRAY[y, 3 * y, 0.1 - y, y / 7 + 1e5, 1e5, x], 'a') AS m FROM (SELECT (%s)::float8 AS y, cos(i)::float8 AS x,"
-             " i %% 50 AS part FROM generate_series(1, %d) AS i) AS r")
-    for rows in (2, 3, 1000, 20000):
-        whole = query % (y, rows)
-        for state in (whole, "SELECT moments_agg(m) AS m FROM (%s GROUP BY part) AS s" % whole):
-            assert db.one("SELECT m::text::moments = m FROM (%s) AS s" % state), (y, rows)
-
-
 def test_send_function(db, states):
     """send(a) = send(b) exactly when a = b, and it is what COPY writes."""
     send = db.one("SELECT typsend::text FROM pg_type WHERE typname = 'moments'")

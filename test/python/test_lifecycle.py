@@ -10,7 +10,6 @@ import struct
 import subprocess
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from connection import Db
@@ -534,21 +533,6 @@ def test_the_binary_form_byte_by_byte(db):
                 + struct.pack("!2d", 2.5, -1.0) + struct.pack("!2d", 0, 0) + struct.pack("!3d", 4.5, 1.5, 2.0))
     text = json.dumps({"version": 1, "metrics": 2, "variants": {"ü": {"n": 3, "mean": [2.5, -1], "comoments": [4.5, 1.5, 2]}}})
     assert bytes(db.one("SELECT moments_send(%s)", text)) == expected
-
-
-def test_the_binary_reader_refuses_comoments_that_no_rows_have(db):
-    """What the text reader refuses, too: a correlation beyond 1."""
-    db.run("CREATE TEMP TABLE received (m moments)")
-    state = bytes(db.one("SELECT moments_send(moments_agg(i, sqrt(i), 'a')) FROM generate_series(1, 20) AS i"))
-    c11, c21, c22 = struct.unpack("!3d", state[-24:])
-    for c, good in ((c21, True), (-c21, True), (math.sqrt(c11 * c22), True), (1.001 * math.sqrt(c11 * c22), False), (-1e300, False)):
-        field = state[:-24] + struct.pack("!3d", c11, c, c22)
-        data = b"PGCOPY\n\xff\r\n\0" + struct.pack("!iihi", 0, 0, 1, len(field)) + field + struct.pack("!h", -1)
-        if good:
-            db.copy_binary("received", data)
-        else:
-            with pytest.raises(psycopg2.errors.InvalidBinaryRepresentation, match="co-moment"):
-                db.copy_binary("received", data)
 
 
 def test_the_binary_form_of_bootstrap_byte_by_byte(db):
