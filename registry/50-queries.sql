@@ -97,60 +97,69 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION of_metric(metrics) IS 'the condition that a row is one of the metric';
 
-CREATE FUNCTION unit_values(k metrics) RETURNS text
+CREATE FUNCTION has_covariate(k metrics) RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('SELECT u.unit, %s AS y %s%s GROUP BY u.unit', total_expression(k, k.value_column),
-				  rows_of_units(k.relation, k.unit_column),
-				  concat(' WHERE true', of_metric(k), after_exposure(k)));
+	SELECT k.covariate_window IS NOT NULL OR k.covariate_column IS NOT NULL;
 END;
-COMMENT ON FUNCTION unit_values(metrics) IS 'the query of a metric''s value of each unit that has events';
+COMMENT ON FUNCTION has_covariate(metrics) IS 'has a metric itself a covariate?';
 
--- NULL without a covariate.
-CREATE FUNCTION unit_covariates(k metrics) RETURNS text
+-- which_units is a condition on u.
+CREATE FUNCTION unit_values(k metrics, which_units text) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT format('SELECT u.unit, %s AS y %s WHERE %s%s GROUP BY u.unit', total_expression(k, k.value_column),
+				  rows_of_units(k.relation, k.unit_column), which_units, concat(of_metric(k), after_exposure(k)));
+END;
+COMMENT ON FUNCTION unit_values(metrics, text) IS 'the query of a metric''s value of each unit of a condition that has events';
+
+-- NULL without one.
+CREATE FUNCTION unit_covariates(k metrics, which_units text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT CASE
 		WHEN k.covariate_window IS NOT NULL THEN
-			format('SELECT u.unit, %1$s AS x %2$s WHERE r.%3$I < u.exposed_at%4$s '
+			format('SELECT u.unit, %1$s AS x %2$s WHERE %7$s AND r.%3$I < u.exposed_at%4$s '
 				   'AND r.%3$I >= (u.exposed_at - %5$L::interval)%4$s AND r.%3$I >= ($2 - %5$L::interval)%4$s%6$s '
 				   'GROUP BY u.unit',
 				   total_expression(k, coalesce(k.covariate_column, k.value_column)),
 				   rows_of_units(k.relation, k.unit_column), k.time_column,
 				   day_cast(k),
-				   k.covariate_window, of_metric(k))
+				   k.covariate_window, of_metric(k), which_units)
 		WHEN k.covariate_column IS NOT NULL THEN
-			format('SELECT u.unit, sum(%s) AS x %s%s GROUP BY u.unit',
+			format('SELECT u.unit, sum(%s) AS x %s WHERE %s%s GROUP BY u.unit',
 				   number_expression(coalesce(k.covariate_relation, k.relation), k.covariate_column),
 				   rows_of_units(coalesce(k.covariate_relation, k.relation), k.unit_column),
-				   CASE WHEN coalesce(k.covariate_relation, k.relation) = k.relation THEN ' WHERE true' || of_metric(k) END) END;
+				   which_units,
+				   CASE WHEN coalesce(k.covariate_relation, k.relation) = k.relation THEN of_metric(k) END) END;
 END;
-COMMENT ON FUNCTION unit_covariates(metrics) IS 'the query of a covariate''s value of each unit that has one';
+COMMENT ON FUNCTION unit_covariates(metrics, text) IS 'the query of a covariate''s value of each unit of a condition that has one';
 
--- All units with covariates x1, x2, … (of a window: 0 without events; of a relation: NULL without a row).  A unit's
+-- All units of a condition with covariates x1, x2, … (of a window: 0 without events; of a relation: NULL without a row).  A unit's
 -- row stands for it where units are sorted: its id may be of any type.
-CREATE FUNCTION units_with_covariates(metric text) RETURNS text
+CREATE FUNCTION units_with_covariates(metric text, which_units text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT format('SELECT u.*, u.ctid AS unit_row%s FROM pg_temp.expstat_units AS u%s',
+	SELECT format('SELECT u.*, u.ctid AS unit_row%s FROM pg_temp.expstat_units AS u%s WHERE %s',
 				  string_agg(format(CASE WHEN p.covariate_window IS NULL THEN ', c%1$s.x AS x%1$s' ELSE ', coalesce(c%1$s.x, 0) AS x%1$s' END, p.i),
 							 '' ORDER BY p.i) FILTER (WHERE p.query IS NOT NULL),
 				  string_agg(format(' LEFT JOIN (%2$s) AS c%1$s ON c%1$s.unit = u.unit', p.i, p.query), '' ORDER BY p.i)
-				  FILTER (WHERE p.query IS NOT NULL))
-	FROM (SELECT row_number() OVER () AS i, unit_covariates(k) AS query, k.covariate_window FROM metric_parts(metric) AS k) AS p;
+				  FILTER (WHERE p.query IS NOT NULL),
+				  which_units)
+	FROM (SELECT row_number() OVER () AS i, unit_covariates(k, which_units) AS query, k.covariate_window FROM metric_parts(metric) AS k) AS p;
 END;
-COMMENT ON FUNCTION units_with_covariates(text) IS 'the query of all units with a metric''s covariates';
+COMMENT ON FUNCTION units_with_covariates(text, text) IS 'the query of all units of a condition with a metric''s covariates';
 
--- All units exposed so far with a metric's values y1, y2, … (0 without events) and covariates.
-CREATE FUNCTION units_with_values(metric text) RETURNS text
+-- All units of a condition exposed so far with a metric's values y1, y2, … (0 without events) and covariates.
+CREATE FUNCTION units_with_values(metric text, which_units text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format('SELECT u.*%s FROM (%s) AS u%s WHERE u.exposed_at < $1',
-				  string_agg(format(', coalesce(v%1$s.y, 0) AS y%1$s', p.i), '' ORDER BY p.i), units_with_covariates(metric),
+				  string_agg(format(', coalesce(v%1$s.y, 0) AS y%1$s', p.i), '' ORDER BY p.i), units_with_covariates(metric, which_units),
 				  string_agg(format(' LEFT JOIN (%2$s) AS v%1$s ON v%1$s.unit = u.unit', p.i, p.query), '' ORDER BY p.i))
-	FROM (SELECT row_number() OVER () AS i, unit_values(k) AS query FROM metric_parts(metric) AS k) AS p;
+	FROM (SELECT row_number() OVER () AS i, unit_values(k, which_units) AS query FROM metric_parts(metric) AS k) AS p;
 END;
-COMMENT ON FUNCTION units_with_values(text) IS 'the query of all units with a metric''s values';
+COMMENT ON FUNCTION units_with_values(text, text) IS 'the query of all units of a condition with a metric''s values';
 
 -- The rows of a query of units, with values beyond the percentiles of all of them set to these.
 CREATE FUNCTION winsorized_units(metric text, units_query text) RETURNS text
@@ -180,7 +189,7 @@ COMMENT ON FUNCTION is_winsorized(text) IS 'do a metric''s values depend on thos
 CREATE FUNCTION is_adjusted(metric text) RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT coalesce(bool_and(unit_covariates(k) IS NOT NULL), false) FROM metric_parts(metric) AS k;
+	SELECT coalesce(bool_and(has_covariate(k)), false) FROM metric_parts(metric) AS k;
 END;
 COMMENT ON FUNCTION is_adjusted(text) IS 'has a metric covariates?  If it has components, all must have one.';
 
@@ -228,9 +237,9 @@ CREATE FUNCTION cohort_query(metric text, segments text[]) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT format(
-		'SELECT u.cohort, %s, %s.moments_agg(%s, u.variant) AS m FROM (%s) AS u WHERE u.cohort = ANY ($3) GROUP BY GROUPING SETS ((u.cohort)%s)',
+		'SELECT u.cohort, %s, %s.moments_agg(%s, u.variant) AS m FROM (%s) AS u GROUP BY GROUPING SETS ((u.cohort)%s)',
 		segment_columns(segments),
-		exposure_schema(), state_expression(metric), winsorized_units(metric, units_with_values(metric)),
+		exposure_schema(), state_expression(metric), winsorized_units(metric, units_with_values(metric, 'u.cohort = ANY ($3)')),
 		coalesce(string_agg(format(', (u.cohort, u.s%s)', s.i), '' ORDER BY s.i), ''))
 	FROM unnest(segments) WITH ORDINALITY AS s (name, i);
 END;
@@ -262,7 +271,7 @@ BEGIN ATOMIC
 	SELECT format('SELECT u.unit_row, width_bucket(u.exposed_at, $3) + 1 AS day, u.variant%s%s FROM (%s) AS u WHERE u.exposed_at < $1%s',
 				  string_agg(', u.x' || p.i, '' ORDER BY p.i) FILTER (WHERE p.has_covariate),
 				  string_agg(', NULL::float8 AS y' || p.i, '' ORDER BY p.i),
-				  units_with_covariates(metric),
+				  units_with_covariates(metric, 'true'),
 				  string_agg(format(' UNION ALL SELECT u.ctid, width_bucket(%s, $3) + 1, NULL%s%s %s%s GROUP BY 1, 2',
 									CASE WHEN (p.k).time_column IS NULL THEN 'u.exposed_at' ELSE format('r.%I::timestamptz', (p.k).time_column) END,
 									repeat(', NULL', p.covariates::integer),
@@ -270,8 +279,8 @@ BEGIN ATOMIC
 									|| repeat(', NULL', (p.parts - p.i)::integer),
 									rows_of_units((p.k).relation, (p.k).unit_column),
 									concat(' WHERE u.exposed_at < $1', of_metric(p.k), after_exposure(p.k))), '' ORDER BY p.i))
-	FROM (SELECT row_number() OVER () AS i, count(*) OVER () AS parts, k, unit_covariates(k) IS NOT NULL AS has_covariate,
-				 count(unit_covariates(k)) OVER () AS covariates
+	FROM (SELECT row_number() OVER () AS i, count(*) OVER () AS parts, k, has_covariate(k) AS has_covariate,
+				 count(*) FILTER (WHERE has_covariate(k)) OVER () AS covariates
 		  FROM metric_parts(metric) AS k) AS p;
 END;
 COMMENT ON FUNCTION value_changes(text) IS 'the query of the days on which units'' values change';
@@ -286,7 +295,7 @@ BEGIN ATOMIC
 				  string_agg(format(', max(c.x%1$s) OVER w AS x%1$s', p.i), '' ORDER BY p.i) FILTER (WHERE p.has_covariate),
 				  string_agg(format(', coalesce(%2$s(c.y%1$s) OVER w, 0) AS y%1$s', p.i, p.aggregate), '' ORDER BY p.i),
 				  value_changes(metric))
-	FROM (SELECT row_number() OVER () AS i, total_aggregate(k) AS aggregate, unit_covariates(k) IS NOT NULL AS has_covariate
+	FROM (SELECT row_number() OVER () AS i, total_aggregate(k) AS aggregate, has_covariate(k) AS has_covariate
 		  FROM metric_parts(metric) AS k) AS p;
 END;
 COMMENT ON FUNCTION unit_spells(text) IS 'the query of the spells of days over which a unit''s values stay the same';

@@ -145,7 +145,6 @@ COMMENT ON FUNCTION create_cohorts() IS 'makes the temporary table of the cohort
 CREATE FUNCTION store_states(e experiments, metric text, as_of timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	first_exposure timestamptz := (SELECT min(u.exposed_at) FROM pg_temp.expstat_units AS u);
 	open_cohorts date[];
 BEGIN
 	open_cohorts := ARRAY(
@@ -166,7 +165,7 @@ BEGIN
 			'FROM (%s) AS q JOIN pg_temp.expstat_cohorts AS c ON c.cohort = q.cohort '
 			'JOIN @extschema@.metrics AS k ON k.metric = $5',
 			@extschema@.cohort_query(metric, e.segments))
-		USING least(as_of, e.ends), first_exposure, open_cohorts, e.experiment, metric, @extschema@.is_adjusted(metric), e.ends, as_of;
+		USING least(as_of, e.ends), (SELECT min(u.exposed_at) FROM pg_temp.expstat_units AS u WHERE u.cohort = ANY (open_cohorts)), open_cohorts, e.experiment, metric, @extschema@.is_adjusted(metric), e.ends, as_of;
 	END IF;
 END
 $$;
