@@ -533,9 +533,13 @@ read_looks(ArrayType *array, double *diff, double *std_error, double *informatio
 			units - information[looks - 1] < CLOSEST_LOOKS * units)
 			continue;
 		if (looks == LOOKS_MAX)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("looks must have at most %d elements", LOOKS_MAX)));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg(
+					 "looks must have at most %d elements, not counting such as have no new units",
+					 LOOKS_MAX),
+				 errhint("Look less often: once a day is enough.")));
 		diff[looks] = DatumGetFloat8(value[0]);
 		std_error[looks] = DatumGetFloat8(value[1]);
 		information[looks++] = units;

@@ -256,7 +256,8 @@ baseline_of_ratio(const Arguments *arguments)
 	if (parts.den_sd < 0.0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("den_sd must not be negative, but is %g", parts.den_sd)));
+				 errmsg("den_sd must not be negative, but is %g", parts.den_sd),
+				 errhint("It is the standard deviation of the denominator in a unit.")));
 	if (!(fabs(parts.correlation) <= 1.0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -54,6 +54,12 @@ ERRORS = [
      "SELECT moments_agg(y, 'a') FROM (VALUES (1.7e308::float8), (-1.7e308)) r (y)"),
     ("65 metrics", ("22023", "54000"), r"65|64", None,
      "SELECT moments_agg(array_fill(1::float8, '{65}'), 'a')"),
+    ("negative standard deviation of a denominator", "22023", r"den_sd.*-1", r"\w",
+     "SELECT sample_size_ratio(effect => 0.1, num_mean => 1, den_mean => 1, num_sd => 1, den_sd => -1, correlation => 0)"),
+    ("more looks than are taken", "22023", r"200", r"\w",
+     "SELECT group_sequential_looks(array_agg(c ORDER BY i), planned_n => 1000) FROM generate_series(1, 201) i,"
+     " LATERAL (SELECT welch_t(y, v) AS c FROM (SELECT (k % 7)::float8 y, CASE k % 2 WHEN 0 THEN 'control' ELSE 't' END v"
+     " FROM generate_series(1, 2 * i + 4) k) r) s"),
     ("no metrics", ("22023", "2202E"), r".", None,
      "SELECT moments_agg('{}'::float8[], 'a')"),
     ("two-dimensional metrics", ("22023", "2202E"), r".", None,

@@ -38,6 +38,7 @@ SELECT (aipw(y, CASE WHEN age = visits THEN treated ELSE age > visits END, ARRAY
 SELECT (aipw(y, treated, ARRAY[CASE WHEN treated THEN 1 ELSE age END])).note FROM units;
 SELECT (aipw(y, i < 3, ARRAY[age, visits])).note FROM units;
 SELECT (aipw(y, i > 1997, ARRAY[age, visits])).note FROM units;
+SELECT (aipw(y, i <= 1997, ARRAY[age, visits])).note FROM units;
 
 SELECT aipw(y, treated, NULL) FROM units;
 SELECT aipw(y, treated, ARRAY[age, nullif(visits, 3)]) FROM units;
