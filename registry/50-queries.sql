@@ -113,14 +113,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION unit_values(metrics, text) IS 'the query of a metric''s value of each unit of a condition that has events';
 
--- NULL without one.
+-- NULL without one.  A month before noon of 30 March is later than a month before 31 March (so is a day before, where clocks
+-- change), but by less than two days.
 CREATE FUNCTION unit_covariates(k metrics, which_units text) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT CASE
 		WHEN k.covariate_window IS NOT NULL THEN
 			format('SELECT u.unit, %1$s AS x %2$s WHERE %7$s AND r.%3$I < u.exposed_at%4$s '
-				   'AND r.%3$I >= (u.exposed_at - %5$L::interval)%4$s AND r.%3$I >= ($2 - %5$L::interval)%4$s%6$s '
+				   'AND r.%3$I >= (u.exposed_at - %5$L::interval)%4$s AND r.%3$I >= ($2 - %5$L::interval - interval ''2 days'')%4$s%6$s '
 				   'GROUP BY u.unit',
 				   total_expression(k, coalesce(k.covariate_column, k.value_column)),
 				   rows_of_units(k.relation, k.unit_column), k.time_column,

@@ -118,13 +118,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION store_health(experiments) IS 'runs and keeps the checks of the exposures';
 
--- When a cohort's last unit has had its whole window, what its units did is settled.
+-- When a cohort's last unit has had its whole window, what its units did is settled.  A month after noon of 30
+-- January is later than a month after 31 January: the day counts from where the window's months and days lead.
 CREATE FUNCTION cohort_complete(cohort date, metric text, ends timestamptz, as_of timestamptz) RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT NOT is_winsorized(cohort_complete.metric)
 		   AND (coalesce(as_of >= ends, false)
-				OR bool_and(k.metric_window IS NOT NULL AND (cohort + 1)::timestamptz + k.metric_window <= as_of))
+				OR bool_and(k.metric_window IS NOT NULL AND cohort::timestamptz + date_trunc('day', k.metric_window) + interval '1 day'
+												   + (k.metric_window - date_trunc('day', k.metric_window)) <= as_of))
 	FROM metric_parts(cohort_complete.metric) AS k;
 END;
 COMMENT ON FUNCTION cohort_complete(date, text, timestamptz, timestamptz) IS

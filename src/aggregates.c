@@ -212,7 +212,7 @@ argument_name(FunctionCallInfo fcinfo, int number, const char *otherwise)
 		return otherwise;
 	get_func_arg_info(function, &types, &names, &modes);
 	ReleaseSysCache(function);
-	return names == NULL ? otherwise : names[number];
+	return names == NULL || names[number][0] == '\0' ? otherwise : names[number];
 }
 
 /* (state, y, x, variant [, control]) */

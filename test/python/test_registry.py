@@ -566,6 +566,43 @@ def test_complete_cohorts_are_left_alone(db):
     assert first not in {r.cohort for r in again}
 
 
+def units_of_a_month_end(db, schema, exposures):
+    """Exposures and one metric, whose window and covariate are a month."""
+    db.run("CREATE SCHEMA %s" % schema)
+    db.run("CREATE TABLE %s.exposures (user_id int, variant text, exposed_at timestamptz)" % schema)
+    db.run("CREATE TABLE %s.orders (user_id int, amount float8, ordered_at timestamptz)" % schema)
+    db.copy_rows("%s.exposures" % schema, exposures)
+    metric(db, schema, relation=schema + ".orders", unit_column="user_id", value_column="amount", time_column="ordered_at",
+           metric_window="1 month", covariate_window="1 month")
+    call(db, "register_experiment", experiment=schema, exposures=schema + ".exposures", variants=["a", "b"], primary_metric=schema,
+         time_zone="UTC")
+
+
+def total_of(db, experiment, position):
+    return db.one("SELECT sum(s.mean * s.n) FROM moments_summary(expstat.experiment_moments(%s, %s)) AS s WHERE s.metric = %s",
+                  experiment, experiment, position)
+
+
+def test_a_covariate_of_a_month_begins_for_each_unit_when_its_month_does(db):
+    """A month before 31 March is earlier than a month before noon of 30 March."""
+    units_of_a_month_end(db, "month_before", [(1, "a", "2026-03-30 12:00Z"), (2, "b", "2026-03-31 00:00Z")])
+    db.run("INSERT INTO month_before.orders VALUES (2, 7, '2026-02-28 06:00Z'), (2, 5, '2026-02-27 23:59Z'), (1, 3, '2026-02-28 06:00Z')")
+    analyze(db, "month_before", datetime(2026, 4, 2, tzinfo=UTC))
+    assert total_of(db, "month_before", 2) == 7
+
+
+@pytest.mark.parametrize("hours, complete", [(1, False), (17, False), (23, False), (24, True)])
+def test_a_window_of_a_month_is_over_when_that_of_the_last_unit_is(db, hours, complete):
+    """A month after 31 January is earlier than a month after noon of 30 January."""
+    db.run("DROP SCHEMA IF EXISTS month_after CASCADE")
+    units_of_a_month_end(db, "month_after", [(1, "a", "2026-01-30 12:00Z"), (2, "b", "2026-01-30 18:00Z")])
+    db.run("INSERT INTO month_after.orders VALUES (1, 7, '2026-02-28 11:00Z'), (2, 1, '2026-02-28 17:00Z'), (2, 9, '2026-02-28 18:00Z')")
+    analyze(db, "month_after", datetime(2026, 2, 28, tzinfo=UTC) + hours * HOUR, refresh=True)
+    assert db.one("SELECT complete FROM expstat.states WHERE experiment = 'month_after'") == complete
+    analyze(db, "month_after", datetime(2026, 3, 10, tzinfo=UTC))
+    assert total_of(db, "month_after", 1) == 8
+
+
 def test_a_changed_definition_is_computed_anew(db):
     shop = Shop(db, "changed", n=200)
     register(db, shop, "changed", metrics=["orders"])

@@ -242,6 +242,11 @@ SELECT cuped_adjust(y, x, v) FROM (VALUES (1, 1, 'a'), (1, 1, 'b'), (1, 1, 'c'))
 SELECT stratified_t(m) FROM three;
 SELECT delta_ratio(y, 'NaN', variant) FROM users;
 SELECT delta_ratio('-Infinity', y, variant, 'control') FROM users;
+-- An aggregate of one's own may name some of its arguments only.
+CREATE AGGREGATE half_named(total float8, float8, text) (SFUNC = moments_accum, STYPE = moments);
+SELECT half_named('NaN', x, variant) FROM users;
+SELECT half_named(y, 'NaN', variant) FROM users;
+DROP AGGREGATE half_named(float8, float8, text);
 SELECT moments_agg(y, 'NaN', variant) FROM users;
 SELECT delta_ratio(y, 'NaN', variant) OVER () FROM users;
 SELECT cuped_adjust(y, 'Infinity', variant) FROM users;
