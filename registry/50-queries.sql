@@ -1,5 +1,5 @@
 -- The queries of an analysis, put together from the definitions: every name is quoted, every value a literal,
--- but for the times up to which they look ($1) and of the first exposure of all ($2).  They read pg_temp.expstat_units, a row per unit: unit, variant, exposed_at, cohort, s1, s2, … (segments).
+-- but for the times up to which they look ($1) and of the first exposure of these units ($2).  They read pg_temp.expstat_units, a row per unit: unit, variant, exposed_at, cohort, s1, s2, … (segments).
 
 -- The metrics that a metric is made of: itself, or its components.
 CREATE FUNCTION metric_parts(metric text) RETURNS SETOF metrics
@@ -77,7 +77,7 @@ END;
 COMMENT ON FUNCTION is_clipped(metrics) IS 'is a metric itself winsorised?';
 
 -- From a unit's exposure until its window is over, or the analysis looks no further.  A date is the whole day.
--- That nothing before the first exposure of all counts follows, but spares indexes and partitions.
+-- That nothing before the first exposure of these units counts follows, but spares indexes and partitions.
 CREATE FUNCTION after_exposure(k metrics) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC

@@ -125,8 +125,9 @@ LANGUAGE sql STABLE
 BEGIN ATOMIC
 	SELECT NOT is_winsorized(cohort_complete.metric)
 		   AND (coalesce(as_of >= ends, false)
-				OR bool_and(k.metric_window IS NOT NULL AND cohort::timestamptz + date_trunc('day', k.metric_window) + interval '1 day'
-												   + (k.metric_window - date_trunc('day', k.metric_window)) <= as_of))
+				OR bool_and(k.metric_window IS NOT NULL AND isfinite(k.metric_window) AND
+							 cohort::timestamptz + date_trunc('day', k.metric_window) + interval '1 day'
+							 + (k.metric_window - date_trunc('day', k.metric_window)) <= as_of))
 	FROM metric_parts(cohort_complete.metric) AS k;
 END;
 COMMENT ON FUNCTION cohort_complete(date, text, timestamptz, timestamptz) IS
