@@ -94,16 +94,15 @@ split_cell(const Arm *cell, Label *variant, Label *category)
 		malformed_cell();
 }
 
-/* Refuse more cells than a state has room for, before it does so in words of variants. */
+/* A state has room for so many cells; it would say so in words of variants. */
 static void
-check_cells(int cells)
+too_many_cells(void)
 {
-	if (cells > ARMS_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("more than %d combinations of variant and category", ARMS_MAX),
-				 errhint("A category is a name such as 'mobile'; a unit id may have been passed "
-						 "in its place. Put rare categories together.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("more than %d combinations of variant and category", ARMS_MAX),
+			 errhint("A category is a name such as 'mobile'; a unit id may have been passed "
+					 "in its place. Put rare categories together.")));
 }
 
 /* (state, variant, category) */
@@ -120,7 +119,7 @@ chi_square_accum(PG_FUNCTION_ARGS)
 	len = cell_label(PG_GETARG_TEXT_PP(1), PG_GETARG_TEXT_PP(2), label);
 	m = aggregate_state(fcinfo, 0, MOMENTS_NO_CONSTANT, NULL, 0);
 	if (m->arms.count >= ARMS_MAX && moments_find(m, label, len) < 0)
-		check_cells(ARMS_MAX + 1);
+		too_many_cells();
 	PG_RETURN_POINTER(aggregate_row(m, label, len, NULL, 0));
 }
 
@@ -140,7 +139,8 @@ chi_square_combine(PG_FUNCTION_ARGS)
 
 			cells += moments_find(into, cell->label, arm_label_length(cell)) < 0;
 		}
-		check_cells(cells);
+		if (cells > ARMS_MAX)
+			too_many_cells();
 	}
 	return moments_combine(fcinfo);
 }
